@@ -1,0 +1,54 @@
+# Every job of the project is a target here; `make` alone lists them.
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+GO          ?= go
+MODULE      := github.com/lockd-io/lockd
+COVERED     := fsm lockapi cluster
+COVER_MIN   := 80
+FUZZTIME    ?= 1m
+TOOL        := $(GO) tool -modfile=tools/go.mod
+
+.PHONY: help run check test test-system faults bench fuzz lint proto deps
+help:
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+run: ## a three-node cluster in this terminal; Ctrl-C ends it
+	@$(GO) run ./cmd/lockd dev
+
+check: ## vet and every test without the race detector: quick, for each save
+	$(GO) vet ./... && $(GO) test ./...
+
+test: ## every test with the race detector; fails under 80 % coverage of fsm, lockapi or cluster
+	@$(GO) test -race -cover ./... | awk -v covered="$(COVERED)" -v min=$(COVER_MIN) -v module=$(MODULE)/ ' \
+	  { print; for (i = 1; i < NF; i++) if ($$i == "coverage:" && $$1 == "ok") got[$$2] = $$(i+1) + 0 } \
+	  END { n = split(covered, want, " "); print ""; for (i = 1; i <= n; i++) { \
+	      p = want[i]; c = got[module p] + 0; low = c < min; bad += low; \
+	      printf "coverage of %-8s %5.1f %%%s\n", p, c, low ? "  under " min " %" : "" } \
+	    exit bad > 0 }'
+
+test-system: ## real processes, kills and pauses: go test -tags system ./systemtest
+	$(GO) test -tags system -count=1 -timeout 20m -v ./systemtest/...
+
+faults: ## plant each known fault and see that its test turns red
+	@$(GO) run ./faults
+
+bench: ## every benchmark once, with allocations
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+fuzz: ## every fuzz target for FUZZTIME (1m)
+	@for p in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
+	    $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; done; done
+
+lint: ## go vet, gofmt, staticcheck
+	$(GO) vet ./... && $(GO) vet -tags system ./systemtest/...
+	@test -z "$$(gofmt -l . | tee /dev/stderr)"
+	$(TOOL) staticcheck -tags system ./...
+
+proto: ## generate transport/rpc from its .proto
+	cd transport/rpc && $(GO) generate ./...
+
+deps: ## modules, and (by apt) what test-system runs
+	$(GO) mod download
+	@command -v ip nft unshare mkfs.ext4 curl >/dev/null || { s=; [ "$$(id -u)" = 0 ] || s=sudo; \
+	  $$s apt-get update -q && $$s apt-get install -q -y --no-install-recommends iproute2 nftables util-linux e2fsprogs curl; }
