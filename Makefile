@@ -50,5 +50,5 @@ proto: ## generate transport/rpc from its .proto
 
 deps: ## modules, and (by apt) what test-system runs
 	$(GO) mod download
-	@command -v ip nft unshare mkfs.ext4 curl >/dev/null || { s=; [ "$$(id -u)" = 0 ] || s=sudo; \
+	@hash ip nft unshare mkfs.ext4 curl 2>/dev/null || { s=; [ "$$(id -u)" = 0 ] || s=sudo; \
 	  $$s apt-get update -q && $$s apt-get install -q -y --no-install-recommends iproute2 nftables util-linux e2fsprogs curl; }
