@@ -1,0 +1,128 @@
+package lockd_test
+
+import (
+	"debug/buildinfo"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// embedded is what a program that embeds a node may link and require besides
+// this module. A further line here is a cost to every user.
+var embedded = []string{
+	"github.com/armon/go-metrics",
+	"github.com/boltdb/bolt", // raft-boltdb's migration of files from v1
+	"github.com/fatih/color",
+	"github.com/google/btree",
+	"github.com/hashicorp/go-hclog",
+	"github.com/hashicorp/go-immutable-radix",
+	"github.com/hashicorp/go-metrics",
+	"github.com/hashicorp/go-msgpack/v2",
+	"github.com/hashicorp/golang-lru",
+	"github.com/hashicorp/raft",
+	"github.com/hashicorp/raft-boltdb/v2",
+	"github.com/mattn/go-colorable",
+	"github.com/mattn/go-isatty",
+	"go.etcd.io/bbolt",
+	"golang.org/x/sys",
+}
+
+const embedder = `// Command embed is a node of a cluster and its client in one process.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/lockd-io/lockd/cluster"
+	"github.com/lockd-io/lockd/lockapi"
+)
+
+func main() {
+	var node *cluster.Node
+	var backend lockapi.Backend = node
+	fmt.Println(backend != nil, lockapi.New)
+}
+`
+
+// TestEmbedding builds a program that embeds a node, in a module of its own,
+// and measures what that costs it. It needs no network: what it requires is
+// what this module requires.
+func TestEmbedding(t *testing.T) {
+	dir := embeddingModule(t)
+	// -e: tidy also wants the tests of packages in between, whose modules
+	// nobody here has; what it leaves out would fail the build.
+	run(t, dir, "mod", "tidy", "-e")
+	binary := filepath.Join(dir, "embed")
+	run(t, dir, "build", "-o", binary, ".")
+
+	info, err := buildinfo.ReadFile(binary)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range info.Deps {
+		if m.Path != module && !slices.Contains(embedded, m.Path) {
+			t.Errorf("a program that embeds a node links %s", m.Path)
+		}
+	}
+	for _, m := range required(t, dir) {
+		if m != module && !slices.Contains(embedded, m) {
+			t.Errorf("the go.mod of a program that embeds a node requires %s", m)
+		}
+	}
+}
+
+// embeddingModule writes the program beside a go.mod that finds this tree.
+func embeddingModule(t *testing.T) string {
+	t.Helper()
+	root, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sums, err := os.ReadFile("go.sum")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"main.go": embedder,
+		"go.sum":  string(sums),
+		"go.mod": "module example.com/embed\n\ngo 1.26.0\n\nrequire " + module + " v0.0.0\n\nreplace " +
+			module + " => " + root + "\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// required lists the module paths of the tidied go.mod.
+func required(t *testing.T, dir string) []string {
+	t.Helper()
+	var mod struct{ Require []struct{ Path string } }
+	if err := json.Unmarshal([]byte(run(t, dir, "mod", "edit", "-json")), &mod); err != nil {
+		t.Fatal(err)
+	}
+	var paths []string
+	for _, r := range mod.Require {
+		paths = append(paths, r.Path)
+	}
+	return paths
+}
+
+func run(t *testing.T, dir string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command("go", args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off", "GOPROXY=off")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
