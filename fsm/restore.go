@@ -1,0 +1,235 @@
+package fsm
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"math"
+)
+
+// snapshotReader takes records off a stream and sums what it has read.
+type snapshotReader struct {
+	r     *bufio.Reader
+	sum   uint32
+	count uint64
+	buf   []byte
+}
+
+func (sr *snapshotReader) read(b []byte) error {
+	if _, err := io.ReadFull(sr.r, b); err != nil {
+		return fmt.Errorf("%w: a snapshot ends early: %w", ErrCorrupt, err)
+	}
+	sr.sum = crc32.Update(sr.sum, castagnoli, b)
+	return nil
+}
+
+// record reads the next record; the body is valid until the next.
+func (sr *snapshotReader) record() (kind byte, body string, err error) {
+	var size [4]byte
+	if err := sr.read(size[:]); err != nil {
+		return 0, "", err
+	}
+	n := binary.LittleEndian.Uint32(size[:])
+	if n < 1 || n > recordSizeMax {
+		return 0, "", fmt.Errorf("%w: a snapshot record of %d bytes", ErrCorrupt, n)
+	}
+	if cap(sr.buf) < int(n) {
+		sr.buf = make([]byte, n)
+	}
+	if err := sr.read(sr.buf[:n]); err != nil {
+		return 0, "", err
+	}
+	sr.count++
+	return sr.buf[0], string(sr.buf[1:n]), nil
+}
+
+// Restore builds a new state from a snapshot. What it reads is checked as a
+// whole: on an error (ErrCorrupt, or the reader's) there is no state.
+func Restore(from io.Reader) (*State, error) {
+	sr := &snapshotReader{r: bufio.NewReaderSize(from, 64<<10)}
+	magic := make([]byte, len(snapshotMagic)+1)
+	if err := sr.read(magic); err != nil {
+		return nil, err
+	}
+	if string(magic[:len(snapshotMagic)]) != snapshotMagic || magic[len(snapshotMagic)] != snapshotVersion {
+		return nil, fmt.Errorf("%w: not a snapshot of version %d", ErrCorrupt, snapshotVersion)
+	}
+	s := New()
+	for {
+		kind, body, err := sr.record()
+		if err != nil {
+			return nil, err
+		}
+		r := &reader[string]{b: body}
+		if kind == recordEnd {
+			if err := sr.finish(r); err != nil {
+				return nil, err
+			}
+			break
+		}
+		if (kind == recordHeader) != (sr.count == 1) || !s.load(kind, r) || r.bad || len(r.b) > 0 {
+			return nil, fmt.Errorf("%w: snapshot record %d of kind %d", ErrCorrupt, sr.count, kind)
+		}
+	}
+	if err := s.Check(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return s, nil
+}
+
+func (sr *snapshotReader) finish(r *reader[string]) error {
+	if r.uvarint() != sr.count-1 || r.bad || len(r.b) > 0 {
+		return fmt.Errorf("%w: a snapshot lost records", ErrCorrupt)
+	}
+	want := sr.sum
+	var tail [4]byte
+	if err := sr.read(tail[:]); err != nil {
+		return err
+	}
+	if binary.LittleEndian.Uint32(tail[:]) != want {
+		return fmt.Errorf("%w: a snapshot's checksum differs", ErrCorrupt)
+	}
+	return nil
+}
+
+// load takes one record in. False: it contradicts what came before.
+func (s *State) load(kind byte, r *reader[string]) bool {
+	switch kind {
+	case recordHeader:
+		return s.loadHeader(r)
+	case recordMember:
+		m := Member{ID: r.text(MemberSizeMax), Instance: r.nonce(), Address: r.text(MemberSizeMax)}
+		_, twice := s.members.ReplaceOrInsert(&m)
+		return !twice
+	case recordSession:
+		return s.loadSession(r)
+	case recordEvent:
+		return s.loadEvent(r)
+	case recordHold:
+		return s.loadHold(r)
+	case recordWaiter:
+		return s.loadWaiter(r)
+	}
+	return false
+}
+
+func (s *State) loadHeader(r *reader[string]) bool {
+	s.level = Level(r.limited(uint64(levelLatest)))
+	s.epoch = Epoch(r.limited(uint64(epochMax)))
+	s.applied = Index(r.uvarint())
+	s.term = Term(r.uvarint())
+	s.now = r.instant()
+	s.lastSession = SessionID(r.uvarint())
+	s.lastGrant = GrantID(r.uvarint())
+	s.lastWaiter = WaiterID(r.uvarint())
+	s.lastToken = r.limited(1<<tokenCounterBits - 1)
+	s.chain = r.u64()
+	for i := range s.recent {
+		s.recent[i] = Check{Index: Index(r.uvarint()), Hash: r.u64()}
+	}
+	return s.level > 0
+}
+
+func (r *reader[T]) instant() Instant { return Instant(r.limited(math.MaxInt64)) }
+
+func (r *reader[T]) span() Duration { return Duration(r.limited(math.MaxInt64)) }
+
+func (s *State) loadSession(r *reader[string]) bool {
+	ss := &session{
+		id: SessionID(r.uvarint()), incarnation: Incarnation(r.limited(math.MaxUint32)),
+		secret: r.secret(), nonce: r.nonce(), label: r.text(LabelSizeMax),
+		ttl: r.span(), deadline: r.instant(), mark: Seq(r.uvarint()), lastSeq: Seq(r.uvarint()),
+		seen: EventID(r.uvarint()), lastEvent: EventID(r.uvarint()),
+	}
+	last := Seq(0)
+	for n := r.limited(WindowSize); n > 0 && !r.bad; n-- {
+		a := answer{seq: Seq(r.uvarint()), hash: r.u64(), result: decodeResult(r)}
+		if a.seq <= last || a.seq < ss.mark || a.seq-ss.mark >= WindowSize {
+			return false
+		}
+		last = a.seq
+		ss.window.put(a, ss.mark)
+	}
+	if _, known := s.opens[ss.nonce]; known || s.session(ss.id) != nil {
+		return false
+	}
+	s.sessions.ReplaceOrInsert(ss)
+	s.opens[ss.nonce] = ss.id
+	ss.timer = s.timers.add(ss.deadline, timerSession, uint64(ss.id), ss.id)
+	return true
+}
+
+func (s *State) loadEvent(r *reader[string]) bool {
+	ss := s.session(SessionID(r.uvarint()))
+	e := event{
+		id: EventID(r.uvarint()), kind: OutcomeKind(r.byte()), seq: Seq(r.uvarint()),
+		result: decodeResult(r),
+	}
+	if ss == nil || r.bad {
+		return false
+	}
+	ss.events = append(ss.events, e)
+	return true
+}
+
+func (s *State) loadHold(r *reader[string]) bool {
+	name, kind := r.text(NameSizeMax), Kind(r.byte())
+	h := hold{
+		mode: Mode(r.byte()), permits: Permits(r.limited(math.MaxUint32)),
+		session: SessionID(r.uvarint()), owner: r.text(OwnerSizeMax), token: Token(r.uvarint()),
+		since: r.instant(),
+	}
+	ss := s.session(h.session)
+	n := r.limited(ReentryMax)
+	if ss == nil || r.bad {
+		return false
+	}
+	for ; n > 0 && !r.bad; n-- {
+		g := &grant{
+			session: h.session, name: name, owner: h.owner, token: h.token,
+			id: GrantID(r.uvarint()), seq: Seq(r.uvarint()), until: r.instant(),
+		}
+		if s.grant(g.session, g.id) != nil {
+			return false
+		}
+		if g.until > 0 {
+			g.timer = s.timers.add(g.until, timerGrant, uint64(g.id), g.session)
+		}
+		s.grants.ReplaceOrInsert(g)
+		h.grants = append(h.grants, g.id)
+		ss.grants++
+	}
+	l := s.lock(name)
+	if l == nil {
+		l = s.newLock(&Want{Name: name, Kind: kind})
+	}
+	if l.kind != kind {
+		return false
+	}
+	l.holds = append(l.holds, h)
+	return true
+}
+
+func (s *State) loadWaiter(r *reader[string]) bool {
+	w := &waiter{
+		name: r.text(NameSizeMax), id: WaiterID(r.uvarint()), session: SessionID(r.uvarint()),
+		incarnation: Incarnation(r.limited(math.MaxUint32)), seq: Seq(r.uvarint()), hash: r.uvarint(),
+		mode: Mode(r.limited(math.MaxUint8)), permits: Permits(r.limited(math.MaxUint32)),
+		maxHold: r.span(), since: r.instant(), deadline: r.instant(), owner: r.text(OwnerSizeMax),
+	}
+	ss, l := s.session(w.session), s.lock(w.name)
+	if ss == nil || l == nil || r.bad || s.waiter(w.session, w.seq) != nil {
+		return false
+	}
+	if w.deadline > 0 {
+		w.timer = s.timers.add(w.deadline, timerWait, uint64(w.id), w.session)
+		w.timer.seq = w.seq
+	}
+	s.parked.ReplaceOrInsert(w)
+	s.queues.ReplaceOrInsert(w)
+	ss.waiting++
+	l.waiting++
+	return true
+}
