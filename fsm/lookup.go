@@ -22,10 +22,16 @@ func (s *State) Lookup(k Key) (Outcome, Found) {
 	o := Outcome{Kind: OutcomeAnswer, Key: k, Pos: -1}
 	ss := s.session(k.Session)
 	switch {
+	case k.Session > s.lastSession:
+		// A node that was away installs a snapshot older than the session that
+		// attached to it meanwhile: nothing is gone, it has yet to begin here.
+		return o, NotFound
 	case ss == nil:
 		o.Result = Result{Status: StatusSessionGone, At: s.now, Index: s.applied}
 		return o, Answered
-	case ss.incarnation != k.Incarnation:
+	case ss.incarnation < k.Incarnation:
+		return o, NotFound // raised after this state
+	case ss.incarnation > k.Incarnation:
 		o.Result = Result{Status: StatusFenced, At: s.now, Index: s.applied}
 		return o, Answered
 	}
@@ -44,6 +50,19 @@ func (s *State) Lookup(k Key) (Outcome, Found) {
 		}
 	}
 	return o, NotFound
+}
+
+// TTL is the session's TTL; 0 if there is no such session.
+func (s *State) TTL(id SessionID) Duration {
+	if ss := s.session(id); ss != nil {
+		return ss.ttl
+	}
+	return 0
+}
+
+// Ended tells whether there was such a session and is no more.
+func (s *State) Ended(id SessionID) bool {
+	return id <= s.lastSession && s.session(id) == nil
 }
 
 // Undelivered lists what the session has not acknowledged, at most
