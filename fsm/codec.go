@@ -9,7 +9,7 @@ import (
 // What c.Op does not use is not encoded. c must pass Validate.
 func AppendCommand(dst []byte, c *Command) []byte {
 	dst = append(dst, byte(c.Op))
-	if c.Key().Class == ClassNonce {
+	if !c.speaks() {
 		dst = appendNonce(dst, c.Nonce)
 	} else {
 		dst = binary.AppendUvarint(dst, uint64(c.Session))
@@ -24,7 +24,7 @@ func AppendCommand(dst []byte, c *Command) []byte {
 		dst = binary.AppendVarint(dst, int64(c.TTL))
 		dst = appendText(dst, c.Label)
 	case OpAttach:
-		dst = append(dst, c.Secret[:]...)
+		dst = appendNonce(append(dst, c.Secret[:]...), c.Nonce)
 	case OpAcquire:
 		dst = binary.AppendUvarint(dst, uint64(len(c.Wants)))
 		for i := range c.Wants {
@@ -105,7 +105,7 @@ func decodeCommand(r *reader[string], c *Command) {
 		r.fail()
 		return
 	}
-	if c.Key().Class == ClassNonce {
+	if !c.speaks() {
 		c.Nonce = r.nonce()
 	} else {
 		c.Session = SessionID(r.uvarint())
@@ -120,7 +120,7 @@ func decodeCommand(r *reader[string], c *Command) {
 		c.TTL = Duration(r.varint())
 		c.Label = r.text(LabelSizeMax)
 	case OpAttach:
-		c.Secret = r.secret()
+		c.Secret, c.Nonce = r.secret(), r.nonce()
 	case OpAcquire:
 		for n := r.limited(WantsMax); n > 0 && !r.bad; n-- {
 			c.Wants = append(c.Wants, decodeWant(r))

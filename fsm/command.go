@@ -98,7 +98,7 @@ type Command struct {
 	// Seen acknowledges the session's events up to and with this one.
 	Seen EventID
 
-	Nonce  Nonce    // OpOpen, OpRead, OpTakeover, OpMember
+	Nonce  Nonce    // OpOpen, OpAttach, OpRead, OpTakeover, OpMember
 	Secret Secret   // OpOpen, OpAttach
 	TTL    Duration // OpOpen
 	Label  string   // OpOpen: who this is, for lists
@@ -131,15 +131,28 @@ type Key struct {
 	Seq         Seq
 }
 
-// Key identifies c.
+// Key identifies c. An attach is known by a nonce although it speaks for a
+// session: whoever sends it has yet to prove the secret, and under a number
+// that can be guessed he would be told the answer to the session's own renewal,
+// and the session his.
 func (c *Command) Key() Key {
 	switch c.Op {
-	case OpOpen, OpRead, OpTakeover, OpMember:
+	case OpOpen, OpAttach, OpRead, OpTakeover, OpMember:
 		return Key{Class: ClassNonce, Session: SessionID(c.Nonce.Hi), Seq: Seq(c.Nonce.Lo)}
-	case OpRenew, OpAttach:
+	case OpRenew:
 		return Key{Class: ClassRenewal, Incarnation: c.Incarnation, Session: c.Session, Seq: c.Seq}
 	default:
 		return Key{Class: ClassSeq, Incarnation: c.Incarnation, Session: c.Session, Seq: c.Seq}
+	}
+}
+
+// speaks tells whether c is said in the name of a session.
+func (c *Command) speaks() bool {
+	switch c.Op {
+	case OpOpen, OpRead, OpTakeover, OpMember:
+		return false
+	default:
+		return true
 	}
 }
 

@@ -84,7 +84,7 @@ func (s *State) speaker(c *Command) (*session, Result) {
 // renewSpeaker gives the session of an acceptable command its whole TTL.
 // Refused, fenced and sessionless commands renew nothing.
 func (s *State) renewSpeaker(c *Command) {
-	if c.Key().Class == ClassNonce {
+	if !c.speaks() {
 		return
 	}
 	if ss, refusal := s.speaker(c); refusal.Status == 0 {

@@ -23,16 +23,11 @@ func (c *Command) Validate(level Level) Result {
 	if c.Op == 0 || c.Op >= opEnd {
 		return Result{Status: StatusLevel}
 	}
-	switch c.Key().Class {
-	case ClassSeq:
-		if c.Seq == 0 || c.Mark > c.Seq {
-			return Result{Status: StatusInvalid}
-		}
-		fallthrough
-	case ClassRenewal:
-		if c.Session == 0 || c.Incarnation == 0 {
-			return Result{Status: StatusInvalid}
-		}
+	if c.speaks() && (c.Session == 0 || c.Incarnation == 0) {
+		return Result{Status: StatusInvalid}
+	}
+	if c.Key().Class == ClassSeq && (c.Seq == 0 || c.Mark > c.Seq) {
+		return Result{Status: StatusInvalid}
 	}
 	switch c.Op {
 	case OpOpen:
