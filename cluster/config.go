@@ -1,0 +1,280 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/lockd-io/lockd/fsm"
+	"github.com/lockd-io/lockd/transport"
+)
+
+// Config says who a node is, where its data lies and whom it knows. Fields
+// marked as required have no default; every other zero value works. Open
+// reports all that is wrong with a Config in one error.
+type Config struct {
+	// ID names the node in its cluster for as long as its data directory
+	// lives: 1..255 letters, digits, '.', '_' or '-'. Required. A directory
+	// that was first opened under another id is refused.
+	ID string
+
+	// DataDir holds the log, the snapshots and the identity. It is created,
+	// readable by its owner only, and locked: two processes cannot share it.
+	// Required.
+	DataDir string
+
+	// Listen is the HOST:PORT to listen on. Required unless Port is given.
+	// Port 0 takes a free one, which must be the same at the next start only
+	// if Advertise names it.
+	Listen string
+
+	// Advertise is the HOST:PORT under which the other nodes reach this one.
+	// "" is the address that is listened on, which then must not be
+	// unspecified (as 0.0.0.0 is).
+	Advertise string
+
+	// Join are HOST:PORTs of other nodes, to find the cluster that this node
+	// is to be a member of, or the empty nodes to form one with. One that
+	// answers is enough; the node's own address among them does no harm. Not
+	// looked at once the node is a member.
+	Join []string
+
+	// BootstrapExpect is how many empty nodes form a new cluster together, the
+	// same number on each of them. 0 never forms one: the node waits to be
+	// added to a cluster that exists. Not looked at once the node is a member.
+	BootstrapExpect int
+
+	// ClusterKey is the secret that all nodes of the cluster share, and prove
+	// to each other on every connection: at least 16 random bytes. Required
+	// unless the node listens on loopback and advertises it.
+	ClusterKey []byte
+
+	// Port is where connections of other nodes come in. nil: the node opens
+	// its own on Listen and closes it with itself. A Port that is given
+	// belongs to the caller; it must stay open as long as the node.
+	Port *transport.Port
+
+	// Logger hears of transitions, not of activity. nil is silent.
+	Logger *slog.Logger
+
+	// HeartbeatTimeout is how long a follower hears nothing before it stands
+	// for election, how long an election may take, and how long a leader that
+	// hears from no majority goes on: raft's three timeouts are one (R2).
+	// 0 is 700 ms; 20 ms to 1 min. It must be the same on all nodes.
+	HeartbeatTimeout time.Duration
+
+	// SnapshotBytes is how many bytes of log are applied between snapshots.
+	// 0 is 64 MiB.
+	SnapshotBytes int64
+
+	// SnapshotInterval takes a snapshot at least this often while anything is
+	// applied. 0 goes by bytes only; else at least 100 ms.
+	SnapshotInterval time.Duration
+
+	// TrailingLogs is how many entries are kept behind a snapshot, so that a
+	// follower that was away for a moment does not need the snapshot.
+	// 0 is 1,024; at most 65,536.
+	TrailingLogs uint64
+}
+
+// Defaults and bounds of Config.
+const (
+	// heartbeatTimeoutDefault makes a fail-over take at most 2.5 s even after
+	// one split vote (R5).
+	heartbeatTimeoutDefault = 700 * time.Millisecond
+	// heartbeatTimeoutMin is for tests on loopback: below it the scheduler of
+	// a busy machine deposes leaders.
+	heartbeatTimeoutMin = 20 * time.Millisecond
+	// heartbeatTimeoutMax: whoever wants to wait longer for a fail-over than
+	// this has mistaken the unit.
+	heartbeatTimeoutMax = time.Minute
+	// snapshotBytesDefault bounds what a restart replays, and with R4 the file.
+	snapshotBytesDefault = 64 << 20
+	// snapshotIntervalMin keeps a mistaken unit from taking snapshots without end.
+	snapshotIntervalMin = 100 * time.Millisecond
+	// trailingLogsDefault entries are at most 256 MiB and normally much less.
+	trailingLogsDefault = 1024
+	// trailingLogsMax: beyond it the log store grows by gigabytes.
+	trailingLogsMax = 1 << 16
+	// clusterKeySizeMin is the security of HMAC-SHA256 halved, as usual.
+	clusterKeySizeMin = 16
+	// bootstrapExpectMax is the largest cluster worth forming: every write
+	// waits for a majority of it.
+	bootstrapExpectMax = 9
+)
+
+// validate reports all that is wrong with c, or nil.
+func (c *Config) validate() error {
+	var wrong []error
+	say := func(format string, args ...any) { wrong = append(wrong, fmt.Errorf(format, args...)) }
+
+	if err := validID(c.ID); err != nil {
+		say("ID: %w", err)
+	}
+	if c.DataDir == "" {
+		say("DataDir: required")
+	}
+	if c.Port == nil && c.Listen == "" {
+		say("Listen: required without a Port")
+	}
+	if c.Listen != "" {
+		if err := validAddress(c.Listen, listenable); err != nil {
+			say("Listen %q: %w", c.Listen, err)
+		}
+	}
+	if c.Advertise != "" {
+		if err := validAddress(c.Advertise, dialable); err != nil {
+			say("Advertise %q: %w", c.Advertise, err)
+		}
+	} else if bound := c.bound(); bound != "" && unspecified(bound) {
+		say("Advertise: required when listening on all addresses (%s)", bound)
+	}
+	for _, address := range c.Join {
+		if err := validAddress(address, dialable); err != nil {
+			say("Join %q: %w", address, err)
+		}
+	}
+	if c.BootstrapExpect < 0 || c.BootstrapExpect > bootstrapExpectMax {
+		say("BootstrapExpect %d: not in 0..%d", c.BootstrapExpect, bootstrapExpectMax)
+	}
+	switch {
+	case len(c.ClusterKey) == 0 && !c.onLoopback():
+		say("ClusterKey: required off loopback")
+	case len(c.ClusterKey) > 0 && len(c.ClusterKey) < clusterKeySizeMin:
+		say("ClusterKey: %d bytes, at least %d are needed", len(c.ClusterKey), clusterKeySizeMin)
+	}
+	if d := c.HeartbeatTimeout; d != 0 && (d < heartbeatTimeoutMin || d > heartbeatTimeoutMax) {
+		say("HeartbeatTimeout %v: not in %v..%v", d, heartbeatTimeoutMin, heartbeatTimeoutMax)
+	}
+	if c.SnapshotBytes < 0 {
+		say("SnapshotBytes %d: negative", c.SnapshotBytes)
+	}
+	if d := c.SnapshotInterval; d != 0 && d < snapshotIntervalMin {
+		say("SnapshotInterval %v: less than %v", d, snapshotIntervalMin)
+	}
+	if c.TrailingLogs > trailingLogsMax {
+		say("TrailingLogs %d: more than %d", c.TrailingLogs, trailingLogsMax)
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	return fmt.Errorf("cluster: bad configuration: %w", errors.Join(wrong...))
+}
+
+// withDefaults is c with every zero that has a default replaced by it.
+func (c Config) withDefaults() Config {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.HeartbeatTimeout == 0 {
+		c.HeartbeatTimeout = heartbeatTimeoutDefault
+	}
+	if c.SnapshotBytes == 0 {
+		c.SnapshotBytes = snapshotBytesDefault
+	}
+	if c.TrailingLogs == 0 {
+		c.TrailingLogs = trailingLogsDefault
+	}
+	return c
+}
+
+// bound is the address that is or will be listened on; "" if Listen is missing.
+func (c *Config) bound() string {
+	if c.Port != nil {
+		return c.Port.Addr().String()
+	}
+	return c.Listen
+}
+
+// advertised is the address that other nodes are told, given the one that the
+// port is bound to.
+func (c *Config) advertised(bound net.Addr) string {
+	if c.Advertise != "" {
+		return c.Advertise
+	}
+	return bound.String()
+}
+
+// onLoopback tells whether nobody outside this machine can reach the node:
+// only then may the cluster key be empty.
+func (c *Config) onLoopback() bool {
+	for _, address := range []string{c.bound(), c.Advertise} {
+		if address == "" {
+			continue
+		}
+		host, _, err := net.SplitHostPort(address)
+		if err != nil {
+			continue // reported as a bad address
+		}
+		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+			return false
+		}
+	}
+	return true
+}
+
+// validID tells what is wrong with a node id. The set of characters is small so
+// that an id is the same in a flag, a URL, a log line and a metric.
+func validID(id string) error {
+	if id == "" {
+		return errors.New("required")
+	}
+	if len(id) > fsm.MemberSizeMax {
+		return fmt.Errorf("%d bytes, at most %d are allowed", len(id), fsm.MemberSizeMax)
+	}
+	for _, r := range id {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '_', r == '-':
+		default:
+			return fmt.Errorf("%q: only letters, digits, '.', '_' and '-' are allowed", id)
+		}
+	}
+	return nil
+}
+
+// purpose is what an address is for.
+type purpose uint8
+
+const (
+	_          purpose = iota
+	listenable         // port 0 and all addresses are fine
+	dialable           // it must name one host and one port
+)
+
+// validAddress tells what is wrong with a HOST:PORT.
+func validAddress(address string, p purpose) error {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return errors.New("not HOST:PORT")
+	}
+	if len(address) > fsm.MemberSizeMax {
+		return fmt.Errorf("%d bytes, at most %d are allowed", len(address), fsm.MemberSizeMax)
+	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return fmt.Errorf("port %q is not a number in 0..65535", port)
+	}
+	if p == listenable {
+		return nil
+	}
+	if number == 0 {
+		return errors.New("port 0 cannot be dialled")
+	}
+	if unspecified(address) {
+		return fmt.Errorf("%q is every host and so none", host)
+	}
+	return nil
+}
+
+// unspecified tells whether address names all addresses of a machine.
+func unspecified(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "" || ip != nil && ip.IsUnspecified()
+}
