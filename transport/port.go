@@ -247,11 +247,14 @@ func (p *Port) handOver(c *conn, protocol Protocol) bool {
 	}
 	// Whoever takes c off probation alone decides what becomes of it: it may
 	// have been evicted in the meantime, and is closed then.
+	left := false
 	taken := f.offer(c, func() bool {
-		c.client = p.probation.leave(c)
-		return c.client
+		if left = p.probation.leave(c); left {
+			c.client = true
+		}
+		return left
 	})
-	if !c.client {
+	if !left {
 		p.clients.Add(-1)
 	}
 	return taken
