@@ -1,0 +1,63 @@
+package child
+
+import (
+	"os"
+	"runtime"
+
+	"golang.org/x/sys/unix"
+)
+
+// A process is the started command, leader of the group that has its pid.
+// Until reap the pid is the command's, even if it has ended: signals never
+// reach another group.
+type process struct {
+	pid     int
+	stopped chan unix.Signal // a signal stopped it; the latest one
+	ended   chan struct{}    // closed when it has ended
+	status  unix.WaitStatus  // once reaped
+}
+
+func start(c Command) (*process, error) {
+	p := &process{stopped: make(chan unix.Signal, 1), ended: make(chan struct{})}
+	started := make(chan error)
+	go func() {
+		// The kernel means this thread when it says that the parent died, so
+		// the thread must live as long as the command.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		begun, err := os.StartProcess(c.Path, c.Args, &os.ProcAttr{
+			Env: c.Env, Files: c.Files[:], Sys: attributes(),
+		})
+		if err != nil {
+			started <- err
+			return
+		}
+		p.pid = begun.Pid
+		_ = begun.Release() // it is waited for by pid
+		started <- nil
+		defer close(p.ended)
+		for {
+			sig, stopped := p.awaitChange()
+			if !stopped {
+				return
+			}
+			select {
+			case <-p.stopped:
+			default:
+			}
+			p.stopped <- sig
+		}
+	}()
+	return p, <-started
+}
+
+// signalGroup reaches whoever is left in the group; that may be nobody.
+func (p *process) signalGroup(sig unix.Signal) { _ = unix.Kill(-p.pid, sig) }
+
+// exitCode is a shell's view of a status.
+func exitCode(status unix.WaitStatus) int {
+	if status.Signaled() {
+		return 128 + int(status.Signal())
+	}
+	return status.ExitStatus()
+}
