@@ -42,7 +42,7 @@ func (s *State) expire(t *timer) {
 	case timerWait:
 		w := s.waiter(t.session, t.seq)
 		s.withdraw(w)
-		s.tell(s.session(w.session), OutcomeGranted, w.seq, Result{Status: StatusTimeout})
+		s.settle(w, Result{Status: StatusTimeout})
 	case timerGrant:
 		g := s.grant(t.session, GrantID(t.number))
 		s.tell(s.session(g.session), OutcomeLoss, 0,

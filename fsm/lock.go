@@ -185,8 +185,7 @@ func (s *State) handOver(l *lock) {
 		return
 	}
 	s.unpark(w)
-	ss := s.session(w.session)
-	s.tell(ss, OutcomeGranted, w.seq, s.give(ss, l, w.seq, w.owner, w.maxHold))
+	s.settle(w, s.give(s.session(w.session), l, w.seq, w.owner, w.maxHold))
 }
 
 // extend moves a grant's own deadline, never nearer: the client may believe in

@@ -141,14 +141,16 @@ func (s *State) renew(c *Command) {
 	}
 }
 
-// tell appends an event to the session and to this entry's outcomes.
-func (s *State) tell(ss *session, kind OutcomeKind, seq Seq, r Result) {
+// tell appends an event to the session and to this entry's outcomes, and
+// returns r as recorded.
+func (s *State) tell(ss *session, kind OutcomeKind, seq Seq, r Result) Result {
 	ss = s.own(ss)
 	ss.lastEvent++
 	e := event{id: ss.lastEvent, kind: kind, seq: seq}
 	s.out = append(s.out, ss.outcome(e))
 	e.result = s.fill(len(s.out)-1, r)
 	ss.events = append(ss.events, e)
+	return e.result
 }
 
 func (ss *session) outcome(e event) Outcome {

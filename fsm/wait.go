@@ -81,6 +81,18 @@ func (s *State) unpark(w *waiter) {
 // behind it still waits for the holder.
 func (s *State) withdraw(w *waiter) { s.unpark(w) }
 
+// settle ends the wait of w, which is out of its queue, with r. That is an event
+// and, until the mark has passed the acquire, its answer as well: once the
+// event is acknowledged, a late copy of the acquire would look new otherwise,
+// and what it acquired would be held by nobody who knows of it.
+func (s *State) settle(w *waiter, r Result) {
+	ss := s.own(s.session(w.session))
+	r = s.tell(ss, OutcomeGranted, w.seq, r)
+	if w.seq >= ss.mark {
+		ss.window.put(answer{seq: w.seq, hash: w.hash, result: r}, ss.mark)
+	}
+}
+
 // head is the first in the queue; nil if nobody waits.
 func (s *State) head(l *lock) *waiter {
 	if l.waiting == 0 {
@@ -112,31 +124,44 @@ func (s *State) queuedAgain(w *waiter) Result {
 // nobody, for ever.
 func (s *State) abandon(ss *session, target Seq) Result {
 	burnt := Result{Status: StatusAbandoned, At: s.now, Index: s.applied}
-	if target >= ss.mark+WindowSize {
-		return Result{Status: StatusInvalid}
-	}
-	granted := func(r Result) {
-		if g := s.grant(ss.id, r.Grant); g != nil && g.seq == target {
-			s.dropGrant(g)
-		}
-	}
 	if w := s.waiter(ss.id, target); w != nil {
 		s.withdraw(w)
-	} else if a := ss.window.get(target); a != nil && target >= ss.mark {
-		granted(a.result)
 	} else {
+		// The event first: dropping the grant may add another to the list.
 		for i := range ss.events {
 			if e := &ss.events[i]; e.kind == OutcomeGranted && e.seq == target {
-				granted(e.result)
 				e.result = burnt
 			}
 		}
+		if g := s.acquired(ss, target); g != nil {
+			s.dropGrant(g)
+		}
 	}
 	if target >= ss.mark {
-		ss.lastSeq = max(ss.lastSeq, target)
 		ss.window.put(answer{seq: target, hash: hashBurnt, result: burnt}, ss.mark)
 	}
 	return Result{Status: StatusOK}
+}
+
+// acquired finds the living grant that the acquire with this seq was given.
+// Below the mark no answer tells which: the event that did may be acknowledged
+// already, by a renewal that overtook the abandon. Few acquires are abandoned
+// so late that a walk over the session's grants is worth an index.
+func (s *State) acquired(ss *session, seq Seq) *grant {
+	if seq >= ss.mark {
+		if a := ss.window.get(seq); a != nil {
+			if g := s.grant(ss.id, a.result.Grant); g != nil && g.seq == seq {
+				return g
+			}
+		}
+		return nil
+	}
+	for _, g := range s.grantsOf(ss.id) {
+		if g.seq == seq {
+			return g
+		}
+	}
+	return nil
 }
 
 func (s *State) waitersOf(id SessionID) []*waiter {
