@@ -166,10 +166,11 @@ const (
 	hasTerm
 	hasPlace
 	hasLimit
+	hasEnd
 )
 
-func appendResult(dst []byte, r *Result) []byte {
-	var has byte
+// has tells which of the rarer fields are set.
+func (r *Result) has() (has byte) {
 	if r.Grant != 0 || r.Token != 0 || r.Until != 0 || r.Count != 0 {
 		has |= hasGrant
 	}
@@ -185,6 +186,11 @@ func appendResult(dst []byte, r *Result) []byte {
 	if r.Limit != 0 || r.Value != 0 {
 		has |= hasLimit
 	}
+	return has
+}
+
+func appendResult(dst []byte, r *Result) []byte {
+	has := r.has()
 	dst = append(dst, byte(r.Status), has)
 	dst = binary.AppendVarint(dst, int64(r.At))
 	dst = binary.AppendUvarint(dst, uint64(r.Index))
@@ -223,15 +229,20 @@ func DecodeOutcome(src []byte, o *Outcome) (n int, err error) {
 	o.Pos = int(r.varint())
 	o.Event = EventID(r.uvarint())
 	o.Result = decodeResult(&r)
-	if r.bad || o.Kind == 0 || o.Kind > OutcomeEnded || o.Key.Class > ClassNonce {
+	if r.bad || o.Kind == 0 || o.Kind > OutcomeEnded || o.Key.Class == 0 || o.Key.Class > ClassNonce {
 		return 0, ErrCorrupt
 	}
 	return len(src) - len(r.b), nil
 }
 
+// decodeResult takes the canonical form alone: a status and fields that are
+// known, and no field that says nothing.
 func decodeResult[T string | []byte](r *reader[T]) (v Result) {
 	v.Status = Status(r.byte())
 	has := r.byte()
+	if v.Status == 0 || v.Status >= statusEnd || has >= hasEnd {
+		r.fail()
+	}
 	v.At = Instant(r.varint())
 	v.Index = Index(r.uvarint())
 	v.Order = uint32(r.limited(math.MaxUint32))
@@ -250,6 +261,9 @@ func decodeResult[T string | []byte](r *reader[T]) (v Result) {
 	}
 	if has&hasLimit != 0 {
 		v.Limit, v.Value = LimitID(r.byte()), r.uvarint()
+	}
+	if v.has() != has {
+		r.fail()
 	}
 	return v
 }

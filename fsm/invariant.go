@@ -29,12 +29,11 @@ func (s *State) Check() (err error) {
 }
 
 type checker struct {
-	s       *State
-	broken  func(format string, args ...any) bool
-	tokens  map[Token]bool
-	grants  int
-	timed   int // deadlines that need a timer
-	waiters uint32
+	s      *State
+	broken func(format string, args ...any) bool
+	tokens map[Token]bool
+	grants int
+	timed  int // deadlines that need a timer
 }
 
 func (c *checker) lock(l *lock) bool {
@@ -67,16 +66,23 @@ func (c *checker) lock(l *lock) bool {
 			}
 		}
 	}
-	c.waiters = 0
+	return c.queue(l)
+}
+
+func (c *checker) queue(l *lock) bool {
+	waiters, since := uint32(0), Instant(0)
 	c.s.queues.AscendGreaterOrEqual(&waiter{name: l.name}, func(w *waiter) bool {
 		if w.name != l.name {
 			return false
 		}
-		c.waiters++
+		if w.since < since {
+			return c.broken("I6: waiter %d of %q came before the one ahead of it", w.id, l.name)
+		}
+		waiters, since = waiters+1, w.since
 		return true
 	})
-	if c.waiters != l.waiting {
-		return c.broken("I5: %q counts %d waiters of %d", l.name, l.waiting, c.waiters)
+	if waiters != l.waiting {
+		return c.broken("I5: %q counts %d waiters of %d", l.name, l.waiting, waiters)
 	}
 	return true
 }

@@ -31,9 +31,10 @@ const (
 	WaitersMax = 1 << 20
 	// GrantsMax: grants in all.
 	GrantsMax = 1 << 22
-	// EventsMax: what one session may leave unacknowledged; further late
-	// outcomes only come from its own holds and waits, so that this is their sum.
-	EventsMax = SessionHoldsMax + SessionWaitersMax
+	// EventsMax: what one session may leave unacknowledged. Events only come
+	// from what it held or waited for when it was last let in: one from each
+	// hold, two from each wait (granted, then lost).
+	EventsMax = SessionHoldsMax + 2*SessionWaitersMax
 	// EventsRepeated: undelivered events that one renewal repeats, so that an
 	// answer stays within a frame.
 	EventsRepeated = 256
@@ -99,7 +100,7 @@ var limitNames = [limitEnd]string{
 	LimitMaxHold:        "max hold: 0..8760h",
 	LimitMembers:        "members: 64",
 	LimitMember:         "member id and address: 1..255 bytes",
-	LimitPermits:        "permits: 1..limit",
+	LimitPermits:        "permits: 1..limit of a semaphore, 0 of a lock",
 }
 
 // String names the limit with its bounds.

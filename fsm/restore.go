@@ -143,6 +143,9 @@ func (s *State) loadSession(r *reader[string]) bool {
 		ttl: r.span(), deadline: r.instant(), mark: Seq(r.uvarint()), lastSeq: Seq(r.uvarint()),
 		seen: EventID(r.uvarint()), lastEvent: EventID(r.uvarint()),
 	}
+	if ss.id == 0 || ss.incarnation == 0 || ss.mark == 0 {
+		return false
+	}
 	last := Seq(0)
 	for n := r.limited(WindowSize); n > 0 && !r.bad; n-- {
 		a := answer{seq: Seq(r.uvarint()), hash: r.u64(), result: decodeResult(r)}
@@ -167,7 +170,7 @@ func (s *State) loadEvent(r *reader[string]) bool {
 		id: EventID(r.uvarint()), kind: OutcomeKind(r.byte()), seq: Seq(r.uvarint()),
 		result: decodeResult(r),
 	}
-	if ss == nil || r.bad {
+	if ss == nil || r.bad || e.kind != OutcomeGranted && e.kind != OutcomeLoss {
 		return false
 	}
 	ss.events = append(ss.events, e)

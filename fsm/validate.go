@@ -80,8 +80,12 @@ func (c *Command) validateAcquire() Result {
 		}
 	}
 	// Level 1 knows one exclusive lock at a time.
-	if w := &c.Wants[0]; len(c.Wants) > 1 || w.Kind != KindLock || w.Mode != Exclusive {
+	w := &c.Wants[0]
+	switch {
+	case len(c.Wants) > 1 || w.Kind != KindLock || w.Mode != Exclusive:
 		return Result{Status: StatusLevel}
+	case w.Permits != 0 || w.Limit != 0:
+		return invalid(LimitPermits)
 	}
 	return Result{}
 }
