@@ -204,8 +204,9 @@ func TestGroupSurvivesAGoodEnd(t *testing.T) {
 // Signals reach the whole group.
 func TestSignals(t *testing.T) {
 	signals := make(chan os.Signal)
-	c := shell(`sh -c 'trap "echo inner; exit" HUP; echo up; while :; do sleep 0.01; done' &
-		trap 'wait; echo outer; exit 6' HUP; while :; do sleep 0.01; done`)
+	c := shell(`trap 'wait; echo outer; exit 6' HUP
+		sh -c 'trap "echo inner; exit" HUP; echo up; while :; do sleep 0.01; done' &
+		while :; do sleep 0.01; done`)
 	c.Signals = signals
 	out := reading(t, &c)
 	done := begun(t, newGrant(time.Hour), c)
