@@ -1,0 +1,62 @@
+package web
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/lockd-io/lockd/lockapi"
+)
+
+const (
+	typeJSON = "application/json"
+	typeText = "text/plain; charset=utf-8"
+)
+
+// failure is the body of every error under /v1.
+type failure struct {
+	Error string `json:"error"`
+}
+
+func fail(w http.ResponseWriter, code int, why string) { answer(w, code, failure{why}) }
+
+// answer sends a document. The client may be gone: that is no news.
+func answer(w http.ResponseWriter, code int, document any) {
+	w.Header().Set("Content-Type", typeJSON)
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(document)
+}
+
+// failed sends what the node could not do. What is not the client's to know is
+// logged instead.
+func (s *Server) failed(w http.ResponseWriter, r *http.Request, err error) {
+	switch {
+	case errors.Is(err, lockapi.ErrInvalid), errors.Is(err, lockapi.ErrLimit):
+		fail(w, http.StatusBadRequest, err.Error())
+	case errors.Is(err, lockapi.ErrUnsupported):
+		fail(w, http.StatusNotImplemented, err.Error())
+	case errors.Is(err, context.DeadlineExceeded):
+		fail(w, http.StatusServiceUnavailable, "no answer in time: is there a leader? stale=true reads without one")
+	case errors.Is(err, lockapi.ErrUnavailable), errors.Is(err, lockapi.ErrUnknown), errors.Is(err, lockapi.ErrClosed),
+		errors.Is(err, context.Canceled):
+		fail(w, http.StatusServiceUnavailable, err.Error())
+	default:
+		s.logger.Error("a request failed", "path", r.URL.Path, "error", err)
+		fail(w, http.StatusInternalServerError, "internal error; it is in the node's log")
+	}
+}
+
+// reading takes a place among the reads under way and bounds their time. It has
+// answered already when it is false.
+func (s *Server) reading(w http.ResponseWriter, r *http.Request) (ctx context.Context, done func(), ok bool) {
+	select {
+	case s.reads <- struct{}{}:
+	default:
+		w.Header().Set("Retry-After", "1")
+		fail(w, http.StatusServiceUnavailable, "too many reads are under way")
+		return nil, nil, false
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), readTimeout)
+	return ctx, func() { cancel(); <-s.reads }, true
+}
