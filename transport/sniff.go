@@ -68,8 +68,7 @@ var signatures = []struct {
 // false while more bytes could still tell.
 func classify(head []byte) (p Protocol, decided bool) {
 	decided = true
-	for i := range signatures {
-		s := &signatures[i]
+	for _, s := range signatures {
 		switch {
 		case len(head) >= len(s.first) && string(head[:len(s.first)]) == s.first:
 			return s.protocol, true
