@@ -1,0 +1,131 @@
+package cluster
+
+import (
+	"fmt"
+
+	"github.com/lockd-io/lockd/fsm"
+)
+
+// An answer comes in one of three ways, whichever is first: as an outcome that
+// the leader returned, from this node's own apply, or from a snapshot that was
+// installed in place of the entry. This file is the three ways.
+
+// answers are collected under the lock of pendings and told without it.
+type answers struct {
+	callers []*caller
+	results []fsm.Result
+	err     error
+}
+
+func (a *answers) add(c *caller, r fsm.Result) {
+	for ; c != nil; c = c.next {
+		a.callers = append(a.callers, c)
+		a.results = append(a.results, r)
+	}
+}
+
+// spoil makes every answer unknown: the node has failed, and vouches for none.
+func (a *answers) spoil(why error) {
+	clear(a.results)
+	a.err = errOutcomeUnknown(why)
+}
+
+// tell calls every caller, and leaves a empty for the next use.
+func (a *answers) tell() {
+	for i, c := range a.callers {
+		a.callers[i] = nil
+		c.answer(a.results[i], a.err)
+	}
+	a.callers, a.results = a.callers[:0], a.results[:0]
+}
+
+// fromLeader takes outcomes that the leader returned. (A follower of this raft
+// learns that an entry is committed only with the next append, up to 100 ms
+// later: waiting for the own apply would make an idle cluster thirty times
+// slower than a busy one, X9.) That the own apply agrees is seen when it comes.
+func (p *pendings) fromLeader(outcomes []fsm.Outcome, to *answers) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := range outcomes {
+		o := &outcomes[i]
+		w := p.byKey[o.Key]
+		if o.Kind != fsm.OutcomeAnswer || w == nil || w.answered {
+			continue
+		}
+		p.progress = p.now()
+		p.unlink(w)
+		if w.into != nil {
+			continue // it is in the log: wait, and do not send it again
+		}
+		to.add(w.callers, o.Result)
+		w.answered, w.result, w.callers = true, o.Result, nil
+		if o.Result.Index == 0 {
+			p.drop(w) // refused before the log: no apply will come
+		}
+	}
+}
+
+// fromApply takes the outcomes of an entry that this node applied. view is
+// asked for if somebody waits for the state behind his answer. The error is
+// ErrDiverged if the leader returned another result of the same entry.
+func (p *pendings) fromApply(outcomes []fsm.Outcome, view func() *fsm.View, to *answers) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.byKey) == 0 {
+		return nil
+	}
+	var frozen *fsm.View
+	for i := range outcomes {
+		o := &outcomes[i]
+		w := p.byKey[o.Key]
+		if o.Kind != fsm.OutcomeAnswer || w == nil {
+			continue
+		}
+		if w.answered {
+			switch {
+			case w.result == o.Result, w.result.Index < o.Result.Index:
+				p.drop(w)
+			case w.result.Index == o.Result.Index:
+				return fmt.Errorf("%w: the leader answered %v with %+v, here it is %+v",
+					ErrDiverged, o.Key, w.result, o.Result)
+			}
+			continue
+		}
+		if w.into != nil {
+			if frozen == nil {
+				frozen = view()
+			}
+			*w.into = frozen
+		}
+		p.progress = p.now()
+		to.add(w.callers, o.Result)
+		p.drop(w)
+	}
+	return nil
+}
+
+// fromSnapshot looks every command up in a state that was installed from a
+// snapshot (X7): the entries in between are never applied here, and there need
+// not be a change of leader that would make this node send again. What the
+// state does not know stays, to be sent again.
+func (p *pendings) fromSnapshot(at fsm.Index, lookup func(fsm.Key) (fsm.Outcome, fsm.Found), to *answers) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, w := range p.byKey {
+		switch {
+		case w.answered:
+			if w.result.Index <= at {
+				p.drop(w)
+			}
+		case w.into != nil:
+			if w.next == nil {
+				p.link(w) // its apply may have been skipped: read again
+			}
+		default:
+			if o, found := lookup(w.key); found != fsm.NotFound {
+				to.add(w.callers, o.Result)
+				p.drop(w)
+			}
+		}
+	}
+}

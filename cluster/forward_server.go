@@ -1,0 +1,129 @@
+package cluster
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/lockd-io/lockd/fsm"
+	"github.com/lockd-io/lockd/transport"
+)
+
+// A forwardServer takes the commands of other nodes while this one leads. The
+// streams stay open when it does not: what comes on them then is refused, and
+// the other end moves on.
+type forwardServer struct {
+	self     string
+	now      func() time.Duration
+	patience time.Duration
+	reign    func() *reign    // nil while another node leads
+	level    func() fsm.Level // commands above it are not proposed
+
+	mu      sync.Mutex // guards the fields below; never held across I/O
+	streams map[*stream]struct{}
+	heard   map[string]time.Duration // when a node was last heard, by id
+	closed  bool
+}
+
+func newForwardServer(self string, now func() time.Duration, patience time.Duration,
+	reign func() *reign, level func() fsm.Level) *forwardServer {
+	return &forwardServer{
+		self: self, now: now, patience: patience, reign: reign, level: level,
+		streams: make(map[*stream]struct{}), heard: make(map[string]time.Duration),
+	}
+}
+
+// serve takes frames from another node until the connection breaks.
+func (f *forwardServer) serve(conn *transport.Conn) error {
+	s := newStream(conn, f.now)
+	if !f.open(s) {
+		s.close()
+		return errFailed
+	}
+	var writer sync.WaitGroup
+	writer.Go(s.write)
+	defer writer.Wait()
+	defer f.forget(s)
+	defer s.close()
+	var commands []fsm.Command
+	return s.read(func(kind transport.FrameType, body []byte) (err error) {
+		f.hear(conn.Peer.ID)
+		switch kind {
+		case framePing:
+			s.putFrame(framePong, appendAlive(nil, append(f.lively(), f.self)))
+			return nil
+		case frameCommands:
+			if commands, err = fsm.DecodeCommands(body, commands[:0]); err != nil {
+				return fmt.Errorf("commands of node %s: %w", conn.Peer.ID, err)
+			}
+			f.take(s, commands)
+			return nil
+		default:
+			return fmt.Errorf("node %s sent a frame of kind %d, which is not for a leader", conn.Peer.ID, kind)
+		}
+	})
+}
+
+// take hands commands to the reign. The leader checks each of them before it
+// proposes it, whatever the other node has checked: one that decodes nowhere
+// would stop every node.
+func (f *forwardServer) take(s *stream, commands []fsm.Command) {
+	r := f.reign()
+	if r == nil {
+		s.putFrame(frameRefused, nil)
+		return
+	}
+	refusals, ok := r.inbox.putAll(s, commands, f.level())
+	for i := range refusals {
+		s.putOutcome(&refusals[i])
+	}
+	s.ring()
+	if !ok {
+		s.putFrame(frameRefused, nil)
+	}
+}
+
+// refuse tells all nodes that what they sent is answered or lost.
+func (f *forwardServer) refuse() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for s := range f.streams {
+		s.putFrame(frameRefused, nil)
+	}
+}
+
+func (f *forwardServer) open(s *stream) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return false
+	}
+	f.streams[s] = struct{}{}
+	return true
+}
+
+func (f *forwardServer) forget(s *stream) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.streams, s)
+}
+
+// close closes every stream and takes no more.
+func (f *forwardServer) close() {
+	f.mu.Lock()
+	f.closed = true
+	all := make([]*stream, 0, len(f.streams))
+	for s := range f.streams {
+		all = append(all, s)
+	}
+	f.mu.Unlock()
+	for _, s := range all {
+		s.close()
+	}
+}
+
+func (f *forwardServer) hear(id string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.heard[id] = f.now()
+}

@@ -1,0 +1,144 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/lockd-io/lockd/fsm"
+	"github.com/lockd-io/lockd/lockapi"
+)
+
+// voterTimeout bounds how long a change of the membership waits for raft's main
+// loop to take it.
+const voterTimeout = 5 * time.Second
+
+// errNotLeader: only a leader changes the membership.
+var errNotLeader = errors.New("cluster: this node does not lead")
+
+// beginReign makes the reign for a leadership that was just gained.
+func (n *Node) beginReign() *reign {
+	return newReign(n.machine, n.propose, n.now, n.cfg.HeartbeatTimeout, n.fail, n.cfg.Logger)
+}
+
+// endReign tells the other nodes that what they sent will not be proposed.
+func (n *Node) endReign() { n.server.refuse() }
+
+// propose hands an entry to raft and waits for its apply here. raft knows no
+// term of the caller's: an entry that waits while this node loses and regains
+// the leadership is committed all the same, which is why it bears its own (T3).
+func (n *Node) propose(entry []byte) (*applied, error) {
+	future := n.raft.Apply(entry, 0)
+	if err := future.Error(); err != nil {
+		return nil, err
+	}
+	switch out := future.Response().(type) {
+	case *applied:
+		return out, nil
+	case error:
+		return nil, out
+	default:
+		return nil, errFailed
+	}
+}
+
+// raftLeader is who leads as raft sees it.
+func (n *Node) raftLeader() (id, address string) {
+	if n.raft == nil {
+		return "", ""
+	}
+	at, who := n.raft.LeaderWithID()
+	return string(who), string(at)
+}
+
+// servers are the members of raft's latest configuration.
+func (n *Node) servers() []raft.Server {
+	if n.raft == nil {
+		return nil
+	}
+	f := n.raft.GetConfiguration() // from memory
+	if f.Error() != nil {
+		return nil
+	}
+	return f.Configuration().Servers
+}
+
+// member is what this node knows of another: its address from the membership,
+// its instance from the state.
+func (n *Node) member(id string) (fsm.Member, bool) {
+	m, known := n.machine.member(id)
+	for _, s := range n.servers() {
+		if string(s.ID) == id {
+			m.ID, m.Address, known = id, string(s.Address), true
+		}
+	}
+	return m, known
+}
+
+// voter tells whether a node is a voter in the latest configuration.
+func (n *Node) voter(id string) bool {
+	for _, s := range n.servers() {
+		if string(s.ID) == id && s.Suffrage == raft.Voter {
+			return true
+		}
+	}
+	return false
+}
+
+// bootstrap begins a cluster of this node alone. It may be called again.
+func (n *Node) bootstrap() error {
+	err := n.raft.BootstrapCluster(raft.Configuration{Servers: []raft.Server{
+		{Suffrage: raft.Voter, ID: raft.ServerID(n.cfg.ID), Address: raft.ServerAddress(n.address)},
+	}}).Error()
+	if errors.Is(err, raft.ErrCantBootstrap) {
+		return nil
+	}
+	return err
+}
+
+// addMember records who a node is, then makes it a voter: in this order, so
+// that it is known by its instance before its vote counts.
+func (n *Node) addMember(ctx context.Context, m fsm.Member) error {
+	if n.leadership.current().reign == nil {
+		return errNotLeader
+	}
+	r, err := n.Do(ctx, fsm.Command{Op: fsm.OpMember, Nonce: randomNonce(), Member: m})
+	if err == nil {
+		err = lockapi.ErrorOf(r)
+	}
+	if err != nil {
+		return fmt.Errorf("cluster: adding node %s: %w", m.ID, err)
+	}
+	for _, s := range n.servers() {
+		if string(s.ID) == m.ID && s.Suffrage == raft.Voter && string(s.Address) == m.Address {
+			return nil
+		}
+	}
+	err = n.raft.AddVoter(raft.ServerID(m.ID), raft.ServerAddress(m.Address), 0, voterTimeout).Error()
+	if errors.Is(err, raft.ErrNotLeader) {
+		return errNotLeader
+	}
+	return err
+}
+
+// Transfer hands the leadership to another voter, if this node has it: the
+// others need not wait for a timeout then. On an error this node may still lead.
+func (n *Node) Transfer(ctx context.Context) error {
+	if n.raft.State() != raft.Leader {
+		return nil
+	}
+	done := make(chan error, 1)
+	go func() { done <- n.raft.LeadershipTransfer().Error() }()
+	select {
+	case err := <-done:
+		if err != nil {
+			return fmt.Errorf("cluster: handing over the leadership: %w", err)
+		}
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("cluster: handing over the leadership: %w", context.Cause(ctx))
+	}
+}

@@ -1,0 +1,312 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/lockd-io/lockd/lockapi"
+	"github.com/lockd-io/lockd/transport"
+)
+
+// closeTimeout bounds Close: a disk that hangs hangs raft with it, and what
+// holds the disk can only be ended with the process.
+const closeTimeout = 20 * time.Second
+
+// A Node is one member of a cluster, in this process. It implements
+// lockapi.Backend: lockapi.New(node, lockapi.Options{}) is a client with no
+// wire in between. All methods may be called from any number of goroutines.
+type Node struct {
+	cfg      Config
+	barred   func(kind transport.Kind, peer string) bool // nil but in tests
+	address  string                                      // that others know it by
+	born     time.Time
+	identity *identity
+	storage  *storage
+	port     *transport.Port
+	ownPort  bool
+	peers    *peers
+	carrier  *raftTransport
+	raft     *raft.Raft
+	former   *former
+	listener net.Listener
+
+	pendings   *pendings
+	subs       *subscriptions
+	machine    *machine
+	leadership *leadership
+	server     *forwardServer
+	link       *link
+	reads      reads
+	readiness  readiness
+	doings     sync.Pool
+
+	ctx      context.Context // ends with Close, or when the node fails
+	cancel   context.CancelFunc
+	opened   chan struct{} // closed when Open is done
+	watching chan struct{} // closed when raft has shut down
+	parts    sync.WaitGroup
+	watcher  sync.WaitGroup
+
+	failure   atomic.Pointer[error] // why it stopped by itself
+	done      chan struct{}
+	endOnce   sync.Once
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// Open starts a node: it joins the cluster that its data directory belongs to,
+// or else forms or finds one as cfg says, in the background. WaitReady tells
+// when it serves; until then commands wait. On an error nothing is left open.
+func Open(cfg Config) (*Node, error) { return openNode(cfg, nil) }
+
+// openNode opens a node that closes the streams that barred names: tests part
+// nodes so.
+func openNode(cfg Config, barred func(kind transport.Kind, peer string) bool) (*Node, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	n := &Node{
+		cfg: cfg, barred: barred, born: time.Now(), port: cfg.Port, doings: newDoings(),
+		opened: make(chan struct{}), watching: make(chan struct{}), done: make(chan struct{}),
+	}
+	n.readiness.changed = make(chan struct{})
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	err := n.open()
+	if err == nil {
+		err = n.Err() // the storage may have failed already
+	}
+	if err != nil {
+		n.cancel()
+		n.endOnce.Do(func() { close(n.done) })
+		close(n.opened)
+		return nil, errors.Join(err, n.release())
+	}
+	n.start()
+	close(n.opened)
+	return n, nil
+}
+
+// open makes the parts, in the order in which they need each other.
+func (n *Node) open() (err error) {
+	if n.identity, err = openIdentity(n.cfg.DataDir, n.cfg.ID); err != nil {
+		return err
+	}
+	if n.storage, err = openStorage(n.cfg.DataDir, &n.cfg, n.fail); err != nil {
+		return err
+	}
+	if n.port == nil {
+		if n.port, err = transport.Listen(n.cfg.Listen, transport.Options{Logger: n.cfg.Logger}); err != nil {
+			return fmt.Errorf("cluster: %w", err)
+		}
+		n.ownPort = true
+	}
+	n.address = n.cfg.advertised(n.port.Addr())
+	n.pendings = newPendings(n.now)
+	n.subs = newSubscriptions()
+	n.machine = newMachine(n.pendings, n.subs, n.fail, n.hasFailed, &n.cfg)
+	n.peers = newPeers(peersOptions{
+		identity: n.identity, address: n.address, key: n.cfg.ClusterKey,
+		member: n.member, fail: n.fail,
+	})
+	n.carrier = newRaftTransport(n.peers, &n.cfg)
+	n.leadership = newLeadership(n.cfg.ID, n.address, n.raftLeader)
+	n.server = newForwardServer(n.cfg.ID, n.now, n.cfg.HeartbeatTimeout,
+		func() *reign { return n.leadership.current().reign }, n.machine.levelNow)
+	n.leadership.begin, n.leadership.ended = n.beginReign, n.endReign
+	n.link = newLink(n)
+
+	gains := make(chan bool)
+	moved := make(chan raft.Observation, 1)
+	n.watcher.Go(func() { n.leadership.watch(gains, moved, n.watching) })
+	n.raft, err = raft.NewRaft(raftConfig(&n.cfg, gains), n.machine, n.storage.logs, n.storage.stable, n.storage.snaps, n.carrier)
+	if err != nil {
+		return fmt.Errorf("cluster: %w", err)
+	}
+	n.raft.RegisterObserver(raft.NewObserver(moved, false, func(o *raft.Observation) bool {
+		_, leader := o.Data.(raft.LeaderObservation)
+		return leader
+	}))
+	n.former = newFormer(formerOptions{
+		config: &n.cfg, identity: n.identity, peers: n.peers, logger: n.cfg.Logger,
+		hooks: hooks{bootstrap: n.bootstrap, addMember: n.addMember, leaderHint: n.Leader, voter: n.voter},
+	})
+	n.listener = n.port.Node()
+	return nil
+}
+
+// start lets the parts run. Whatever ends with ctx is in parts.
+func (n *Node) start() {
+	n.parts.Go(func() { n.leadership.rule(n.ctx) })
+	n.parts.Go(func() { n.link.run(n.ctx) })
+	n.parts.Go(func() { n.link.tend(n.ctx) })
+	n.parts.Go(func() { n.catchUp(n.ctx) })
+	n.parts.Go(func() { n.takeSnapshots(n.ctx) })
+	n.parts.Go(n.accept)
+	n.parts.Go(func() {
+		if err := n.former.run(n.ctx); err != nil && n.ctx.Err() == nil {
+			n.fail(err)
+		}
+	})
+	n.leadership.publish()
+}
+
+// accept takes what other nodes begin.
+func (n *Node) accept() {
+	for {
+		conn, err := n.listener.Accept()
+		if err != nil {
+			return // closed
+		}
+		n.parts.Go(func() { n.receive(conn) })
+	}
+}
+
+func (n *Node) receive(raw net.Conn) {
+	conn, err := n.peers.accept(n.ctx, raw)
+	if err != nil {
+		return // said by peers
+	}
+	if n.barred != nil && n.barred(conn.Kind, conn.Peer.ID) {
+		conn.Close()
+		return
+	}
+	switch conn.Kind {
+	case transport.KindRaft:
+		n.carrier.offer(conn)
+	case transport.KindControl:
+		n.former.serve(n.ctx, conn)
+	case transport.KindForward:
+		if err := n.server.serve(conn); err != nil && n.ctx.Err() == nil {
+			n.cfg.Logger.Debug("forward stream ended", "peer", conn.Peer.ID, "error", err)
+		}
+	default:
+		conn.Close()
+	}
+}
+
+// takeSnapshots asks raft for a snapshot when the machine has seen enough
+// bytes; by time it is raft's own doing.
+func (n *Node) takeSnapshots(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-n.machine.large:
+		}
+		if err := n.raft.Snapshot().Error(); err != nil && ctx.Err() == nil {
+			n.cfg.Logger.Warn("no snapshot taken", "error", err)
+		}
+	}
+}
+
+// now is this process's monotonic clock.
+func (n *Node) now() time.Duration { return time.Since(n.born) }
+
+// fail latches the node: it answers nothing more, tells the others nothing
+// more, and says why. It may be called from anywhere and does not block.
+func (n *Node) fail(why error) {
+	if !n.failure.CompareAndSwap(nil, &why) {
+		return
+	}
+	n.cfg.Logger.Error("node stops", "why", why)
+	go func() {
+		<-n.opened
+		n.end(why)
+	}()
+}
+
+func (n *Node) hasFailed() bool { return n.failure.Load() != nil }
+
+// end stops everything that speaks for the node, and answers who waits.
+func (n *Node) end(why error) {
+	n.endOnce.Do(func() {
+		n.cancel()
+		n.carrier.Close()
+		n.listener.Close()
+		n.leadership.stop()
+		n.server.close()
+		n.pendings.close(why)
+		n.subs.close()
+		close(n.done)
+	})
+}
+
+// Done is closed when the node was closed or has stopped by itself.
+func (n *Node) Done() <-chan struct{} { return n.done }
+
+// Err is why the node stopped by itself: it wraps ErrDiverged, ErrCorrupt,
+// ErrStorage or ErrStuck, or says why the cluster does not take it. It is nil
+// while the node works, and after a Close of a node that worked. A node that
+// has stopped must still be closed.
+func (n *Node) Err() error {
+	if why := n.failure.Load(); why != nil {
+		return *why
+	}
+	return nil
+}
+
+// Close stops the node without a word to the others; see Transfer for the
+// graceful way. Commands that wait are answered ErrUnknown if they were sent;
+// sessions live on until their TTL, and the node is a member as before. Its
+// error is of the storage; after it the directory may be opened again.
+func (n *Node) Close() error {
+	n.closeOnce.Do(func() {
+		n.end(lockapi.ErrClosed)
+		n.closeErr = n.release()
+	})
+	return n.closeErr
+}
+
+// release lets go of what open has taken, in reverse. It is for a node whose
+// parts have been told to end.
+func (n *Node) release() error {
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		// The reign first: a proposal that is under way when raft shuts down may
+		// never be answered.
+		n.parts.Wait()
+		if n.raft != nil {
+			_ = n.raft.Shutdown().Error()
+		}
+		close(n.watching)
+		n.watcher.Wait()
+	}()
+	timer := time.NewTimer(closeTimeout)
+	defer timer.Stop()
+	select {
+	case <-stopped:
+	case <-timer.C:
+		return fmt.Errorf("%w: not closed within %v", ErrStorage, closeTimeout)
+	}
+	var err error
+	if n.carrier != nil {
+		err = errors.Join(err, n.carrier.Close())
+	}
+	if n.listener != nil {
+		_ = n.listener.Close()
+	}
+	if n.ownPort {
+		err = errors.Join(err, n.port.Close())
+	}
+	if n.storage != nil {
+		err = errors.Join(err, n.storage.Close())
+	}
+	if n.identity != nil {
+		err = errors.Join(err, n.identity.Close())
+	}
+	return err
+}
+
+// Capabilities implements lockapi.Backend.
+func (n *Node) Capabilities() lockapi.Capabilities {
+	return lockapi.Capabilities{Backend: "cluster", Fair: true, Fencing: true, Linearizable: true}
+}

@@ -1,0 +1,288 @@
+package cluster
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lockd-io/lockd/fsm"
+	"github.com/lockd-io/lockd/lockapi"
+)
+
+const (
+	// pendingMax: commands that wait for their answers at one node. It bounds
+	// what a node gathers while nobody leads: at some 400 bytes each, 400 MiB.
+	pendingMax = 1 << 20
+	// resendAfter: without progress for this long, a command is sent again (X8).
+	resendAfter = time.Second
+	// resendDoublings: each further sending waits twice as long, up to 16 s, so
+	// that a leader that is merely slow is not buried.
+	resendDoublings = 4
+	// rawInline: most commands encode to less, and then a pending is one
+	// allocation.
+	rawInline = 96
+)
+
+var (
+	// errFull: pendingMax commands wait already.
+	errFull = errors.New("too many commands under way at this node (1048576)")
+	// errKeyReused: a caller's mistake. The machine would end the session for
+	// it; here the second command is refused and goes nowhere.
+	errKeyReused = fmt.Errorf("cluster: %w: another command with the same number is under way", lockapi.ErrInvalid)
+)
+
+// A sender takes an encoded command towards the leader. It neither blocks nor
+// keeps raw, and it may lose it (false: it surely did): whoever sends looks
+// after the answer, not after the sending.
+type sender interface {
+	put(op fsm.Op, session fsm.SessionID, raw []byte) bool
+}
+
+// A route is where commands go at the moment. to is nil while nobody leads.
+type route struct{ to sender }
+
+// A caller waits for an answer. answer is called once, by whichever goroutine
+// brings it, without locks held, and must not block.
+type caller struct {
+	answer func(fsm.Result, error)
+	next   *caller
+}
+
+// A pending is a command that this node sent, or will when somebody leads, and
+// whose answer it waits for. Several callers may wait for the same one.
+type pending struct {
+	key fsm.Key
+	op  fsm.Op
+	raw []byte // encoded; never changed
+	// sent: given to a sender at least once. From then on its outcome is
+	// unknown until it is answered.
+	sent   bool
+	sentAt time.Duration
+	again  uint8 // sendings after the first, capped at resendDoublings
+
+	// into: only this node's own apply may answer, because a read wants the
+	// state behind the answer too. It is put here before the caller is called.
+	into **fsm.View
+
+	// answered by the leader; kept until the own apply agrees.
+	answered bool
+	result   fsm.Result
+
+	callers    *caller
+	first      caller   // the usual one, without an allocation
+	prev, next *pending // in the ring of the unanswered, or nil
+	inline     [rawInline]byte
+}
+
+// pendings are all commands of this node that wait for an answer. The ones
+// still unanswered form a ring in the order of their last sending.
+type pendings struct {
+	mu       sync.Mutex // guards all below; never held while sending or answering
+	byKey    map[fsm.Key]*pending
+	head     pending       // of the ring
+	progress time.Duration // when an answer last came
+	closed   error         // why nothing is taken any more
+
+	route atomic.Pointer[route]
+	now   func() time.Duration
+}
+
+func newPendings(now func() time.Duration) *pendings {
+	p := &pendings{byKey: make(map[fsm.Key]*pending), now: now}
+	p.head.prev, p.head.next = &p.head, &p.head
+	p.route.Store(&route{})
+	return p
+}
+
+// A wait is one caller's place at a pending.
+type wait struct {
+	pending *pending
+	caller  *caller
+}
+
+// submit registers a caller for c and sends c on. c's slices must not change
+// any more. On an error the caller was not registered, and c was not sent.
+func (p *pendings) submit(c *fsm.Command, into **fsm.View, answer func(fsm.Result, error)) (wait, error) {
+	at, to, err := p.add(c, into, answer)
+	if err == nil && to != nil {
+		to.put(at.pending.op, c.Session, at.pending.raw)
+	}
+	return at, err
+}
+
+func (p *pendings) add(c *fsm.Command, into **fsm.View, answer func(fsm.Result, error)) (wait, sender, error) {
+	key := c.Key()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed != nil {
+		return wait{}, nil, p.closed
+	}
+	// The route is read under the lock, after whoever changes it has stored it
+	// and before he collects under the lock what is to be sent again: nothing
+	// falls between.
+	to := p.route.Load().to
+	w := p.byKey[key]
+	if w != nil && !w.answered {
+		if !sameCommand(w.raw, c) {
+			return wait{}, nil, errKeyReused
+		}
+		// Another caller, or one who doubts the path: send it once more.
+		extra := &caller{answer: answer, next: w.callers}
+		w.callers = extra
+		w.sent = w.sent || to != nil
+		return wait{w, extra}, to, nil
+	}
+	if len(p.byKey) >= pendingMax {
+		return wait{}, nil, errNeverSent(errFull)
+	}
+	w = &pending{key: key, op: c.Op, into: into}
+	w.raw = fsm.AppendCommand(w.inline[:0], c)
+	w.first.answer = answer
+	w.callers = &w.first
+	if to != nil {
+		w.sent, w.sentAt = true, p.now()
+	}
+	p.byKey[key] = w
+	p.link(w)
+	return wait{w, w.callers}, to, nil
+}
+
+// sameCommand tells whether c asks for what raw does. What it says about
+// earlier answers may have moved on.
+func sameCommand(raw []byte, c *fsm.Command) bool {
+	var old fsm.Command
+	if _, err := fsm.DecodeCommand(raw, &old); err != nil {
+		return false
+	}
+	old.Mark, old.Seen = c.Mark, c.Seen
+	return bytes.Equal(fsm.AppendCommand(nil, &old), fsm.AppendCommand(nil, c))
+}
+
+// withdraw forgets a caller that does not wait any more. It is false if the
+// caller has been, or is being, answered. When the last caller leaves, the
+// command is not sent again. sent tells whether it ever was.
+func (p *pendings) withdraw(leaver wait) (sent, withdrawn bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w := leaver.pending
+	if w == nil {
+		return false, false
+	}
+	for at := &w.callers; *at != nil; at = &(*at).next {
+		if *at != leaver.caller {
+			continue
+		}
+		*at = leaver.caller.next
+		if w.callers == nil {
+			p.drop(w)
+		}
+		return w.sent, true
+	}
+	return w.sent, false
+}
+
+// reroute sends commands to another sender from now on (nil: nobody leads),
+// and everything that waits for an answer once more.
+func (p *pendings) reroute(to sender) {
+	p.route.Store(&route{to})
+	if to != nil {
+		p.resend(true)
+	}
+}
+
+// resend sends again everything, or what has waited without progress for too
+// long (X8). Answers prefer one of several sendings to none.
+func (p *pendings) resend(all bool) int {
+	again, to := p.due(all)
+	for _, w := range again {
+		to.put(w.op, w.key.Session, w.raw)
+	}
+	return len(again)
+}
+
+func (p *pendings) due(all bool) ([]*pending, sender) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	to := p.route.Load().to
+	if to == nil {
+		return nil, nil
+	}
+	now := p.now()
+	var again []*pending
+	for w := p.head.next; w != &p.head; w = w.next {
+		if !all && w.sent {
+			if now-w.sentAt < resendAfter {
+				break // and so for all behind it
+			}
+			patience := resendAfter << w.again
+			if now-p.progress < resendAfter {
+				patience *= 2 // others are answered: slow rather than lost
+			}
+			if now-w.sentAt < patience {
+				continue
+			}
+		}
+		again = append(again, w)
+	}
+	for _, w := range again {
+		if w.sent {
+			w.again = min(w.again+1, resendDoublings)
+		}
+		w.sent, w.sentAt = true, now
+		p.unlink(w)
+		p.link(w)
+	}
+	return again, to
+}
+
+// close answers everybody that their outcome is unknown, or that the command
+// was never sent, because of why; and so everybody who comes later.
+func (p *pendings) close(why error) {
+	var sent, unsent answers
+	p.mu.Lock()
+	if p.closed == nil {
+		p.closed = errNeverSent(why)
+	}
+	sent.err, unsent.err = errOutcomeUnknown(why), p.closed
+	for _, w := range p.byKey {
+		if w.sent {
+			sent.add(w.callers, fsm.Result{})
+		} else {
+			unsent.add(w.callers, fsm.Result{})
+		}
+		p.drop(w)
+	}
+	p.mu.Unlock()
+	sent.tell()
+	unsent.tell()
+}
+
+// idle tells whether nothing waits for an answer.
+func (p *pendings) idle() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.head.next == &p.head
+}
+
+func (p *pendings) link(w *pending) {
+	last := p.head.prev
+	last.next, w.prev, w.next, p.head.prev = w, last, &p.head, w
+}
+
+func (p *pendings) unlink(w *pending) {
+	if w.next != nil {
+		w.prev.next, w.next.prev = w.next, w.prev
+		w.prev, w.next = nil, nil
+	}
+}
+
+func (p *pendings) drop(w *pending) {
+	p.unlink(w)
+	w.callers = nil
+	if p.byKey[w.key] == w {
+		delete(p.byKey, w.key)
+	}
+}

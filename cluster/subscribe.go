@@ -1,0 +1,194 @@
+package cluster
+
+import (
+	"context"
+	"sync"
+
+	"github.com/lockd-io/lockd/fsm"
+	"github.com/lockd-io/lockd/lockapi"
+)
+
+const (
+	// eventsBuffered: events that a slow reader may leave in its channel.
+	// Further ones are dropped, and come again with the next renewal. Ten
+	// thousand sessions of a node make 25 MB of it.
+	eventsBuffered = 16
+	// eventsRemembered: the last events that a subscription was given, so that
+	// what comes from the leader and from the own apply is given once.
+	eventsRemembered = 32
+)
+
+// A subscription is what the reader of one Attach hears.
+type subscription struct {
+	session     fsm.SessionID
+	incarnation fsm.Incarnation
+	events      chan fsm.Outcome // eventsBuffered, and one for the end
+	given       [eventsRemembered]fsm.EventID
+	proven      bool // the secret was right
+	over        bool // events is closed
+}
+
+// subscriptions are by session: at most one that is proven, and those that
+// wait for the machine's word on their secret. An unproven one hears already,
+// because what it is to hear first comes with that word; but nobody reads it.
+type subscriptions struct {
+	mu        sync.Mutex // guards the fields and all subscriptions
+	bySession map[fsm.SessionID][]*subscription
+	closed    bool
+}
+
+func newSubscriptions() *subscriptions {
+	return &subscriptions{bySession: make(map[fsm.SessionID][]*subscription)}
+}
+
+// Attach implements lockapi.Backend.
+func (n *Node) Attach(ctx context.Context, a lockapi.Attachment) (<-chan fsm.Outcome, error) {
+	sub, err := n.subs.add(a.Session, a.Incarnation)
+	if err != nil {
+		return nil, err
+	}
+	r, err := n.Do(ctx, fsm.Command{
+		Op: fsm.OpAttach, Nonce: randomNonce(), Session: a.Session, Incarnation: a.Incarnation,
+		Seq: a.Renewal, Seen: a.Seen, Secret: a.Secret,
+	})
+	if err == nil {
+		err = lockapi.ErrorOf(r)
+	}
+	if err != nil {
+		n.subs.remove(sub)
+		return nil, err
+	}
+	n.subs.prove(sub)
+	context.AfterFunc(ctx, func() { n.subs.remove(sub) })
+	return sub.events, nil
+}
+
+func (s *subscriptions) add(id fsm.SessionID, i fsm.Incarnation) (*subscription, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, errNeverSent(lockapi.ErrClosed)
+	}
+	sub := &subscription{session: id, incarnation: i, events: make(chan fsm.Outcome, eventsBuffered+1)}
+	s.bySession[id] = append(s.bySession[id], sub)
+	return sub, nil
+}
+
+// prove makes sub the one that speaks for its session here; the one before it
+// is closed. Others that wait for their word stay.
+func (s *subscriptions) prove(sub *subscription) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, other := range s.bySession[sub.session] {
+		if other != sub && other.proven {
+			s.removeLocked(other)
+			break
+		}
+	}
+	sub.proven = true
+}
+
+func (s *subscriptions) remove(sub *subscription) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.removeLocked(sub)
+}
+
+func (s *subscriptions) removeLocked(sub *subscription) {
+	if sub.over {
+		return
+	}
+	sub.over = true
+	close(sub.events)
+	all := s.bySession[sub.session]
+	for i := range all {
+		if all[i] == sub {
+			all[i] = all[len(all)-1]
+			all[len(all)-1] = nil
+			all = all[:len(all)-1]
+			break
+		}
+	}
+	if len(all) == 0 {
+		delete(s.bySession, sub.session)
+	} else {
+		s.bySession[sub.session] = all
+	}
+}
+
+func (s *subscriptions) removeAllLocked(id fsm.SessionID) {
+	for all := s.bySession[id]; len(all) > 0; all = s.bySession[id] {
+		s.removeLocked(all[0])
+	}
+}
+
+// deliver gives events to who hears them; answers are no events.
+func (s *subscriptions) deliver(outcomes []fsm.Outcome) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.bySession) == 0 {
+		return
+	}
+	for i := range outcomes {
+		if o := &outcomes[i]; o.Kind != fsm.OutcomeAnswer {
+			s.deliverLocked(o)
+		}
+	}
+}
+
+func (s *subscriptions) deliverLocked(o *fsm.Outcome) {
+	for _, sub := range s.bySession[o.Key.Session] {
+		if sub.incarnation == o.Key.Incarnation {
+			sub.give(o)
+		}
+	}
+	if o.Kind == fsm.OutcomeEnded {
+		s.removeAllLocked(o.Key.Session)
+	}
+}
+
+// give never blocks. What does not fit is dropped: the machine keeps it until
+// the session acknowledges it, and repeats it with the next renewal.
+func (sub *subscription) give(o *fsm.Outcome) {
+	if o.Kind == fsm.OutcomeEnded {
+		sub.events <- *o // its own place
+		return
+	}
+	given := &sub.given[o.Event%eventsRemembered]
+	if *given == o.Event || len(sub.events) >= eventsBuffered {
+		return
+	}
+	*given = o.Event
+	sub.events <- *o
+}
+
+// restored gives everybody what the state says that they have not heard: this
+// node never applies the entries that a snapshot stands for (X6, X7).
+func (s *subscriptions) restored(m *machine) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, all := range s.bySession {
+		events, ended := m.undelivered(id)
+		for i := range events {
+			s.deliverLocked(&events[i])
+		}
+		if ended {
+			facts := m.known()
+			s.deliverLocked(&fsm.Outcome{
+				Kind: fsm.OutcomeEnded, Pos: -1,
+				Key:    fsm.Key{Class: fsm.ClassSeq, Session: id, Incarnation: all[0].incarnation},
+				Result: fsm.Result{Status: fsm.StatusSessionGone, Session: id, At: facts.now, Index: facts.applied},
+			})
+		}
+	}
+}
+
+// close ends every subscription, and refuses new ones.
+func (s *subscriptions) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for id := range s.bySession {
+		s.removeAllLocked(id)
+	}
+}
