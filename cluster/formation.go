@@ -2,8 +2,6 @@ package cluster
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 )
 
@@ -54,37 +52,6 @@ type formation struct {
 	abdicated map[ref]bool             // proposers that can never mint
 }
 
-// A report is what a node says of itself, in every message.
-type report struct {
-	ref
-	Boot    instance `json:"boot"` // the process: a copied directory has another
-	Address string   `json:"address"`
-	Expect  int      `json:"expect"`
-
-	Promised ref       `json:"promised_to"`
-	Cluster  clusterID `json:"cluster_id"`
-	// Chosen are the ids that the founder is about to add.
-	Chosen []string `json:"chosen,omitempty"`
-	// Leader is who leads, as far as a member knows.
-	Leader        string `json:"leader,omitempty"`
-	LeaderAddress string `json:"leader_address,omitempty"`
-	// Known are the addresses of nodes heard from lately.
-	Known []string `json:"known,omitempty"`
-}
-
-func (r report) empty() bool     { return !r.Cluster.known() }
-func (r report) proposing() bool { return r.empty() && r.Promised == r.ref }
-
-type sightingKey struct {
-	ref
-	address string
-}
-
-type sighting struct {
-	report
-	at time.Duration
-}
-
 // formationOptions are what a formation does not learn.
 type formationOptions struct {
 	boot    instance
@@ -117,109 +84,6 @@ const (
 
 // keep tells that s is on disk.
 func (f *formation) keep(s saved) { f.me = s }
-
-// report is what this node says of itself.
-func (f *formation) report(now time.Duration) report {
-	r := report{
-		ref: f.me.ref, Boot: f.boot, Address: f.address, Expect: f.expect,
-		Promised: f.me.Promised, Cluster: f.me.Cluster,
-	}
-	for _, p := range f.me.Owed {
-		r.Chosen = append(r.Chosen, p.ID)
-	}
-	for _, s := range f.fresh(now) {
-		r.Known = append(r.Known, s.Address)
-	}
-	return r
-}
-
-// heard takes in what another node said of itself.
-func (f *formation) heard(now time.Duration, r report) {
-	if r.Boot == f.boot {
-		return // this very process, under its own address
-	}
-	if r.Promised != (ref{}) && r.Promised != r.ref {
-		// It proposes no more (F3), or never will (F2). A report without any
-		// promise says nothing: it may be older than the proposal.
-		f.abdicated[r.ref] = true
-	}
-	f.seen[sightingKey{r.ref, r.Address}] = sighting{report: r, at: now}
-	for _, address := range r.Known {
-		if _, ok := f.hints[address]; ok || len(f.hints) < hintsMax {
-			f.hints[address] = now
-		}
-	}
-	for key, s := range f.seen {
-		if now-s.at > stuckAfter {
-			delete(f.seen, key)
-		}
-	}
-	for address, at := range f.hints {
-		if now-at > stuckAfter {
-			delete(f.hints, address)
-		}
-	}
-}
-
-// addresses are those worth a probe: given ones, those heard, those named.
-func (f *formation) addresses() []string {
-	all := slices.Clone(f.join)
-	for key := range f.seen {
-		all = append(all, key.address)
-	}
-	for address := range f.hints {
-		all = append(all, address)
-	}
-	slices.Sort(all)
-	all = slices.Compact(all)
-	return slices.DeleteFunc(all, func(a string) bool { return a == f.address })
-}
-
-// fresh are the nodes heard lately, by id. An id that more than one of them
-// claims is left out: one of them is a copy, or misnamed.
-func (f *formation) fresh(now time.Duration) []sighting {
-	var list []sighting
-	for _, s := range f.seen {
-		if now-s.at <= freshFor {
-			list = append(list, s)
-		}
-	}
-	slices.SortFunc(list, func(a, b sighting) int { return strings.Compare(a.ID, b.ID) })
-	var alone []sighting
-	for i, s := range list {
-		if i > 0 && list[i-1].ID == s.ID || i+1 < len(list) && list[i+1].ID == s.ID || s.ID == f.me.ID {
-			continue
-		}
-		alone = append(alone, s)
-	}
-	return alone
-}
-
-// rivals are other nodes that go by this node's id.
-func (f *formation) rivals(now time.Duration) []sighting {
-	var list []sighting
-	for _, s := range f.seen {
-		if s.ID == f.me.ID && now-s.at <= freshFor {
-			list = append(list, s)
-		}
-	}
-	return list
-}
-
-// cluster is a fresh sighting of somebody who is in a cluster.
-func (f *formation) cluster(now time.Duration) (sighting, bool) {
-	for _, s := range f.fresh(now) {
-		if !s.empty() {
-			return s, true
-		}
-	}
-	return sighting{}, false
-}
-
-// peers are the empty nodes that expect what this one expects.
-func (f *formation) peers(now time.Duration) []sighting {
-	return slices.DeleteFunc(f.fresh(now), func(s sighting) bool { return !s.empty() || s.Expect != f.expect })
-}
 
 // step decides what to do by itself: the next saved state, equal to the present
 // one if nothing changes, and whom to ask for a promise. After a change, call
@@ -327,60 +191,3 @@ func (f *formation) admit(r report) (next saved, refusal string) {
 	next.Cluster = r.Cluster
 	return next, ""
 }
-
-// waitingFor says in one sentence what keeps an empty node from being a member.
-func (f *formation) waitingFor(now time.Duration) string {
-	if rivals := f.rivals(now); len(rivals) > 0 {
-		if r := rivals[0]; r.ref == f.me.ref {
-			return fmt.Sprintf("another process runs on a copy of this data directory, at %s: stop one of them and empty its directory", r.Address)
-		}
-		return fmt.Sprintf("the node at %s has the id %s too: give one of them another", rivals[0].Address, f.me.ID)
-	}
-	if s, found := f.cluster(now); found {
-		if slices.Contains(s.Chosen, f.me.ID) {
-			return fmt.Sprintf("%s founded cluster %s and is about to add this node", s.ID, s.Cluster)
-		}
-		return fmt.Sprintf("%s is in cluster %s, which was formed without this node: it stays out until a member adds it", s.ID, s.Cluster)
-	}
-	peers := f.peers(now)
-	if p := f.me.Promised; p != (ref{}) && p != f.me.ref && !f.abdicated[p] && now-f.lastHeard(p) > stuckAfter {
-		return fmt.Sprintf("promised itself to %s, which is not heard from: start %s again. "+
-			"If its data is lost for good, and no node has a cluster id, empty the data directories of all nodes and start over", p.ID, p.ID)
-	}
-	if n := len(f.fresh(now)) - len(peers); n > 0 && len(peers)+1 < f.expect {
-		return fmt.Sprintf("%d nodes expect another number of nodes than %d (bootstrap-expect)", n, f.expect)
-	}
-	switch p := f.me.Promised; {
-	case f.expect == 0:
-		return "no cluster found yet; this node does not form one (bootstrap-expect is 0)"
-	case len(peers)+1 < f.expect:
-		return fmt.Sprintf("found %d of %d empty nodes to form a cluster", len(peers)+1, f.expect)
-	case p == f.me.ref:
-		return fmt.Sprintf("has %d of %d promises to form a cluster", len(f.promisers(now))+1, f.expect)
-	case p != ref{}:
-		return fmt.Sprintf("promised itself to %s, which forms the cluster", p.ID)
-	default:
-		return "waits for a node with a lower id to propose the cluster"
-	}
-}
-
-// lastHeard is when r was last heard from, or when this process started.
-func (f *formation) lastHeard(r ref) time.Duration {
-	at := f.started
-	for key, s := range f.seen {
-		if key.ref == r {
-			at = max(at, s.at)
-		}
-	}
-	return at
-}
-
-// requestKind says what a message of formation asks for.
-type requestKind string
-
-const (
-	requestProbe   requestKind = "probe"   // who are you?
-	requestPromise requestKind = "promise" // promise yourself to me
-	requestAdmit   requestKind = "admit"   // you are a member of my cluster
-	requestAdd     requestKind = "add"     // lead, and add this member
-)

@@ -1,0 +1,80 @@
+package cluster
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// makePrivateDir makes dir, for its owner only, in a way that survives a power
+// cut: a directory that vanished after it promised would promise again.
+func makePrivateDir(dir string) error {
+	dir = filepath.Clean(dir)
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		parent := filepath.Dir(dir)
+		if _, err := os.Stat(parent); errors.Is(err, fs.ErrNotExist) {
+			if err := makePrivateDir(parent); err != nil {
+				return err
+			}
+		}
+		if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		if err := syncDir(parent); err != nil {
+			return err
+		}
+	}
+	return os.Chmod(dir, 0o700)
+}
+
+// writeDurably replaces path by data: after a crash at any point there is the
+// old content or the new one, and after it returns nil there is the new one.
+func writeDurably(path string, data []byte, step func(name string) error) error {
+	at := func(name string) error {
+		if step == nil {
+			return nil
+		}
+		return step(name)
+	}
+	if err := at("create"); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(path+temporaryFile, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := at("write"); err != nil {
+		return err
+	}
+	if _, err := file.Write(data); err != nil {
+		return err
+	}
+	if err := at("sync"); err != nil {
+		return err
+	}
+	if err := file.Sync(); err != nil {
+		return err
+	}
+	if err := at("rename"); err != nil {
+		return err
+	}
+	if err := os.Rename(path+temporaryFile, path); err != nil {
+		return err
+	}
+	if err := at("sync directory"); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// syncDir makes the names in dir durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

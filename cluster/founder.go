@@ -1,0 +1,91 @@
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/lockd-io/lockd/fsm"
+)
+
+// enlistInterval is how soon a founder tries again to add a node.
+const enlistInterval = 50 * time.Millisecond
+
+// found begins the cluster that this node has minted, or goes on where it was
+// interrupted, until all promisers are voters.
+func (o *former) found(ctx context.Context) error {
+	if err := o.hooks.bootstrap(); err != nil {
+		return fmt.Errorf("cluster: bootstrap: %w", err)
+	}
+	for {
+		next := o.unlisted()
+		if next == nil {
+			break
+		}
+		err := o.enlist(ctx, *next)
+		if err == nil {
+			continue
+		}
+		why := fmt.Sprintf("founded cluster %s and is adding node %s: %v", o.identity.clusterID(), next.ID, plain(err))
+		o.mu.Lock()
+		o.adding = why
+		o.mu.Unlock()
+		o.tell(why)
+		if err := o.pause(ctx, enlistInterval); err != nil {
+			return err
+		}
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.adding = ""
+	next := o.formation.me
+	next.Owed = nil
+	return o.keep(next)
+}
+
+// unlisted is the first promiser that is not a voter yet; nil if all are.
+func (o *former) unlisted() *promiser {
+	for _, p := range o.identity.saved().Owed {
+		m, known := o.peers.member(p.ID)
+		if !known || m.Instance != fsm.Nonce(p.Instance) || !o.hooks.voter(p.ID) {
+			return &p
+		}
+	}
+	return nil
+}
+
+// enlist admits a promiser and has it added by whoever leads. It may be
+// repeated.
+func (o *former) enlist(ctx context.Context, p promiser) error {
+	leader, at := o.hooks.leaderHint()
+	if leader == "" {
+		return errors.New("nobody leads yet")
+	}
+	o.mu.Lock()
+	me := o.report()
+	p.Address = cmp.Or(o.formation.addressOf(p.ref), p.Address)
+	o.mu.Unlock()
+	if p.ID != me.ID {
+		a, err := o.peers.ask(ctx, p.Address, request{Kind: requestAdmit, From: me})
+		switch {
+		case err != nil:
+			return err
+		case a.From.ref != p.ref:
+			return fmt.Errorf("node %s answers at %s with another data directory than the one that promised", a.From.ID, p.Address)
+		case a.Refusal != refusal{}:
+			return &refusedError{p.ID, a.Refusal}
+		}
+	}
+	if leader == me.ID {
+		ctx, cancel := context.WithTimeout(ctx, addMemberTimeout)
+		defer cancel()
+		return o.hooks.addMember(ctx, fsm.Member{ID: p.ID, Instance: fsm.Nonce(p.Instance), Address: p.Address})
+	}
+	a, err := o.peers.ask(ctx, at, request{Kind: requestAdd, From: me, Member: &p})
+	if err == nil && a.Refusal != (refusal{}) {
+		err = &refusedError{a.From.ID, a.Refusal}
+	}
+	return err
+}

@@ -1,0 +1,208 @@
+package cluster
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/lockd-io/lockd/fsm"
+)
+
+func mustIdentity(t *testing.T, dir, id string) *identity {
+	t.Helper()
+	me, err := openIdentity(dir, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { me.Close() })
+	return me
+}
+
+func wantError(t *testing.T, err error, text string) {
+	t.Helper()
+	if err == nil || !strings.Contains(err.Error(), text) {
+		t.Fatalf("error %v, want one with %q", err, text)
+	}
+}
+
+func TestIdentityLives(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "deep", "data")
+	me := mustIdentity(t, dir, "n1")
+	first := me.saved()
+	if first.ID != "n1" || first.Instance == (instance{}) || first.bound() {
+		t.Fatalf("%+v", first)
+	}
+	next := first
+	next.Promised = ref{"n0", instance{1, 2}}
+	next.Cluster = clusterID{15: 7}
+	next.Owed = []promiser{{first.ref, "10.0.0.1:1"}, {ref{"n2", instance{3, 4}}, "10.0.0.2:1"}}
+	if err := me.save(next); err != nil {
+		t.Fatal(err)
+	}
+	if id := me.transport(); id.ID != "n1" || id.Cluster != [16]byte(next.Cluster) || id.Instance != fsm.Nonce(first.Instance) {
+		t.Fatalf("%+v", id)
+	}
+	_, err := openIdentity(dir, "n1")
+	wantError(t, err, "another process")
+	if err := me.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err = openIdentity(dir, "n2")
+	wantError(t, err, `belongs to node "n1", not "n2"`)
+	if got := mustIdentity(t, dir, "n1").saved(); !got.equal(next) {
+		t.Fatalf("%+v, want %+v", got, next)
+	}
+}
+
+func TestIdentityIsPrivate(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	mustIdentity(t, dir, "n1")
+	wantModes(t, dir)
+}
+
+// wantModes wants 0700 and 0600 all the way down.
+func wantModes(t *testing.T, dir string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		want := fs.FileMode(0o600)
+		if d.IsDir() {
+			want = 0o700
+		}
+		if info.Mode().Perm() != want {
+			t.Errorf("%s: %v, want %v", path, info.Mode().Perm(), want)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A crash before any step of a write leaves the old identity or the new one,
+// and the new one once it was told.
+func TestIdentityCrashes(t *testing.T) {
+	crash := errors.New("crash")
+	steps := []string{"create", "write", "sync", "rename", "sync directory"}
+	for _, step := range steps {
+		t.Run(step, func(t *testing.T) {
+			dir := t.TempDir()
+			me := mustIdentity(t, dir, "n1")
+			before := me.saved()
+			after := before
+			after.Promised = ref{"n0", instance{1, 2}}
+			reached := false
+			me.step = func(name string) error {
+				if name == step {
+					reached = true
+					return crash
+				}
+				return nil
+			}
+			if err := me.save(after); !errors.Is(err, crash) || !reached {
+				t.Fatal(err)
+			}
+			if !me.saved().equal(before) {
+				t.Fatal("told what may not be on disk")
+			}
+			me.step = nil
+			if err := me.save(after); !errors.Is(err, crash) {
+				t.Fatal("went on after a write that failed:", err)
+			}
+			if err := me.Close(); err != nil {
+				t.Fatal(err)
+			}
+			// What was not synced may be gone, or be rubbish.
+			if step == "write" || step == "sync" {
+				if err := os.WriteFile(filepath.Join(dir, identityFile+temporaryFile), []byte("rubb"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got := mustIdentity(t, dir, "n1").saved()
+			if step == "sync directory" {
+				before = after
+			}
+			if !got.equal(before) {
+				t.Fatalf("%+v, want %+v", got, before)
+			}
+		})
+	}
+}
+
+func TestIdentityRefusesDamage(t *testing.T) {
+	for name, damage := range map[string]struct {
+		change func(string) string
+		want   string
+	}{
+		"empty":         {func(string) string { return "" }, "damaged"},
+		"other promise": {func(s string) string { return strings.Replace(s, `"id":""`, `"id":"n7"`, 1) }, "checksum"},
+		"no json":       {func(s string) string { return s[1:] }, "damaged"},
+		"version": {func(string) string {
+			data, _ := encodeIdentity(saved{Version: 2, ref: ref{ID: "n1"}})
+			return string(data)
+		}, "version 2"},
+		"no id": {func(string) string {
+			data, _ := encodeIdentity(saved{Version: 1})
+			return string(data)
+		}, "node id"},
+		"short instance": {func(string) string {
+			body := `{"version":1,"id":"n1","instance":"00"}`
+			return `{"identity":` + body + `,"crc32c":"` + identityCheck([]byte(body)) + `"}`
+		}, "hexadecimal"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, identityFile)
+			if err := mustIdentity(t, dir, "n1").Close(); err != nil {
+				t.Fatal(err)
+			}
+			data, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			changed := damage.change(string(data))
+			if changed == string(data) {
+				t.Fatal("nothing was damaged")
+			}
+			if err := os.WriteFile(path, []byte(changed), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err = openIdentity(dir, "n1")
+			wantError(t, err, damage.want)
+		})
+	}
+}
+
+func TestIdentityRefusesDirectories(t *testing.T) {
+	_, err := openIdentity(t.TempDir(), "a b")
+	wantError(t, err, "node id")
+
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, storeFile), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = openIdentity(dir, "n1")
+	wantError(t, err, "part of it was lost")
+	if _, err := openIdentity(dir, "n1"); err == nil {
+		t.Fatal("the refusal left an identity behind")
+	}
+
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = openIdentity(filepath.Join(file, "below"), "n1")
+	wantError(t, err, "data directory")
+}

@@ -1,0 +1,152 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+
+	"github.com/lockd-io/lockd/fsm"
+	"github.com/lockd-io/lockd/transport"
+)
+
+// peers opens and accepts the streams to other nodes and decides whom this node
+// speaks with (P2). The handshake of transport proves that a peer has the cluster
+// key and is of this cluster. What it cannot tell is a peer whose data directory
+// was wiped, restored or copied, and that would vote a second time in a term:
+//
+//   - wiped or restored: its instance is not the one of the member list;
+//   - copied, and started elsewhere: its address is not the member's;
+//   - copied with its configuration: it says the right address, but another
+//     process answers there.
+//
+// So on raft and forward streams the dialler first announces its address and
+// the number of its process, and the acceptor compares and, once for each
+// process, calls back. Whoever is refused so stops and says why.
+type peers struct {
+	peersOptions
+	boot instance
+	key  transport.Key
+
+	mu      sync.Mutex              // guards the fields below; never held across I/O
+	proved  map[string]announcement // by id: who answered at its own address
+	said    map[string]string       // by id: the last refusal logged
+	stopped bool                    // fail was called
+}
+
+type peersOptions struct {
+	identity *identity
+	address  string // that this node advertises
+	key      []byte // the cluster key
+	// member is what is known of a member: its address by raft's latest
+	// configuration, its instance by the member list (zero if that has not been
+	// applied yet). It must not block.
+	member func(id string) (fsm.Member, bool)
+	// fail is told, once, that the cluster refuses this node for good. It must
+	// not block.
+	fail func(error)
+	// logger hears of peers that are refused; nil is silent.
+	logger *slog.Logger
+}
+
+func newPeers(o peersOptions) *peers {
+	if o.logger == nil {
+		o.logger = slog.New(slog.DiscardHandler)
+	}
+	return &peers{
+		peersOptions: o, boot: instance(randomNonce()), key: transport.NewKey(o.key),
+		proved: make(map[string]announcement), said: make(map[string]string),
+	}
+}
+
+// dial opens a stream to the node at address. A peer that is not who the member
+// list says it is, or does not admit this one, is an error.
+func (p *peers) dial(ctx context.Context, kind transport.Kind, address string) (*transport.Conn, error) {
+	c, err := transport.Dial(ctx, address, kind, p.identity.transport(), p.key, func(peer transport.Identity) error {
+		return p.want(kind, peer, address)
+	})
+	if err != nil || kind == transport.KindControl {
+		return c, err
+	}
+	if err := p.announce(ctx, c); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// accept makes a stream of a connection that came in. On an error it is closed,
+// and the log knows why if it was refused.
+func (p *peers) accept(ctx context.Context, nc net.Conn) (*transport.Conn, error) {
+	c, err := transport.Accept(ctx, nc, p.identity.transport, p.key, p.admit)
+	switch {
+	case errors.Is(err, transport.ErrKey), errors.Is(err, transport.ErrCluster), errors.Is(err, transport.ErrHandshake):
+		host, _, _ := net.SplitHostPort(nc.RemoteAddr().String())
+		p.say(host, err)
+	}
+	if err != nil || c.Kind == transport.KindControl {
+		return c, err
+	}
+	if err := p.examine(ctx, c); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// admit is the part of the decision that needs no more than the handshake.
+// Control streams are for nodes of no cluster too.
+func (p *peers) admit(kind transport.Kind, peer transport.Identity) error {
+	if kind == transport.KindControl {
+		return nil
+	}
+	switch me := p.identity.clusterID(); {
+	case !me.known():
+		return errors.New("it is not a member of a cluster yet")
+	case me != clusterID(peer.Cluster):
+		return fmt.Errorf("it is a member of cluster %s, you are of none", me)
+	}
+	return nil
+}
+
+// want is the dialler's decision about who answered.
+func (p *peers) want(kind transport.Kind, peer transport.Identity, address string) error {
+	if err := p.admit(kind, peer); err != nil || kind == transport.KindControl {
+		return err
+	}
+	m, known := p.member(peer.ID)
+	switch {
+	case known && m.Address != "" && m.Address != address:
+		return fmt.Errorf("node %s answered at %s, but is a member at %s", peer.ID, address, m.Address)
+	case known && replaced(m, peer):
+		return fmt.Errorf("node %s has another data directory than the member %s", peer.ID, peer.ID)
+	}
+	return nil
+}
+
+func replaced(m fsm.Member, peer transport.Identity) bool {
+	return m.Instance != fsm.Nonce{} && m.Instance != peer.Instance
+}
+
+// introduction is the least that a request must say of its sender.
+func (p *peers) introduction() report {
+	s := p.identity.saved()
+	return report{ref: s.ref, Boot: p.boot, Address: p.address, Promised: s.Promised, Cluster: s.Cluster}
+}
+
+// ask sends one control request to the node at address.
+func (p *peers) ask(ctx context.Context, address string, q request) (reply, error) {
+	timeout := controlTimeout
+	if q.Kind == requestAdd {
+		timeout = addMemberTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	c, err := p.dial(ctx, transport.KindControl, address)
+	if err != nil {
+		return reply{}, err
+	}
+	return exchange(ctx, c, q)
+}

@@ -1,0 +1,78 @@
+package cluster
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/hashicorp/raft"
+)
+
+// openSnapshots opens the snapshots and removes what crashes left half done,
+// which the library never does.
+func openSnapshots(dir string, logger *hcLogger) (raft.SnapshotStore, error) {
+	path := filepath.Join(dir, snapshotDir)
+	if err := makePrivateDir(path); err != nil {
+		return nil, err
+	}
+	list, err := os.ReadDir(path)
+	if err != nil {
+		return nil, err
+	}
+	for _, entry := range list {
+		if strings.HasSuffix(entry.Name(), temporaryFile) {
+			logger.to.Info("removing an unfinished snapshot", slog.String("name", entry.Name()))
+			if err := os.RemoveAll(filepath.Join(path, entry.Name())); err != nil {
+				return nil, err
+			}
+		}
+	}
+	store, err := raft.NewFileSnapshotStoreWithLogger(dir, snapshotsKept, logger)
+	if err != nil {
+		return nil, err
+	}
+	return privateSnapshots{store, path}, nil
+}
+
+// privateSnapshots are snapshots that only their owner can read, with their
+// directories' names on disk too before the log is cut behind them.
+type privateSnapshots struct {
+	*raft.FileSnapshotStore
+	path string
+}
+
+func (p privateSnapshots) Create(version raft.SnapshotVersion, index, term uint64, configuration raft.Configuration,
+	configurationIndex uint64, trans raft.Transport) (raft.SnapshotSink, error) {
+	sink, err := p.FileSnapshotStore.Create(version, index, term, configuration, configurationIndex, trans)
+	if err != nil {
+		return nil, err
+	}
+	dir := filepath.Join(p.path, sink.ID()+temporaryFile)
+	files, err := os.ReadDir(dir)
+	if err == nil {
+		err = os.Chmod(dir, 0o700)
+	}
+	for _, file := range files {
+		if err == nil {
+			err = os.Chmod(filepath.Join(dir, file.Name()), 0o600)
+		}
+	}
+	if err != nil {
+		sink.Cancel()
+		return nil, err
+	}
+	return privateSink{sink, filepath.Join(p.path, sink.ID())}, nil
+}
+
+type privateSink struct {
+	raft.SnapshotSink
+	path string
+}
+
+func (p privateSink) Close() error {
+	if err := p.SnapshotSink.Close(); err != nil {
+		return err
+	}
+	return syncDir(p.path)
+}

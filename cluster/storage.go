@@ -1,0 +1,154 @@
+package cluster
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+)
+
+// Bounds of the storage.
+const (
+	// logCacheEntries is what a follower that is a little behind is served from
+	// memory: half a second of full entries.
+	logCacheEntries = 512
+	// deleteStep is how many entries one transaction of a compaction deletes.
+	// The store has one writer; 8,192 at once held appends up for 300 ms (R4).
+	deleteStep = 128
+	// snapshotsKept: the newest, and one to fall back on if it is damaged.
+	snapshotsKept = 2
+	// storePatience is how many election timeouts a write may take before the
+	// disk counts as hanging (R3).
+	storePatience = 3
+	// boltLockWait: the directory is locked already, so that a store that is in
+	// use is somebody else's doing and does not get better by waiting.
+	boltLockWait = time.Second
+)
+
+// Keys of the stable store. The first is raft's own.
+const (
+	keyTerm     = "CurrentTerm"
+	keyInstance = "lockd.instance"
+)
+
+// storage is what raft keeps on disk: the log, the term and the vote in one
+// file, and snapshots. What it has acknowledged survives a power cut. It stops
+// for good at the first write that fails or hangs.
+type storage struct {
+	logs   raft.LogStore
+	stable raft.StableStore
+	snaps  raft.SnapshotStore
+
+	guard   *guard
+	bolt    *raftboltdb.BoltStore
+	running atomic.Bool // raft's own goroutines use it
+}
+
+// openStorage opens the storage in dir, which is locked by openIdentity. It
+// refuses one that is not the identity's, or has lost a part of itself: a node
+// that forgot what it acknowledged would take it back from the others.
+//
+// fail is called once, from any goroutine, when the storage can no longer be
+// relied upon; everything that is asked of it from then on is an error.
+func openStorage(dir string, cfg *Config, fail func(error)) (*storage, error) {
+	me, err := readIdentity(dir)
+	if err != nil {
+		return nil, err
+	}
+	s := &storage{guard: &guard{patience: storePatience * cfg.HeartbeatTimeout, fail: fail}}
+	logger := newHCLogger(cfg.Logger)
+	err = s.guard.recovered("open", func() error {
+		if s.bolt, err = openBolt(dir, me); err != nil {
+			return err
+		}
+		if s.snaps, err = openSnapshots(dir, logger); err != nil {
+			return err
+		}
+		if err := finishBootstrap(me, s.bolt, s.snaps); err != nil {
+			return err
+		}
+		return verifyLog(s.bolt, s.snaps)
+	})
+	if err == nil {
+		s.stable = guardedStable{s.bolt, s.guard, &s.running}
+		s.logs, err = raft.NewLogCache(logCacheEntries, guardedLogs{s.bolt, s.guard})
+	}
+	if err != nil {
+		s.Close()
+		return nil, fmt.Errorf("cluster: data directory %s: %w", dir, err)
+	}
+	return s, nil
+}
+
+// startRaft is raft.NewRaft on this storage, without its panics: it asserts
+// what it reads, and what it reads is a disk.
+func (s *storage) startRaft(conf *raft.Config, machine raft.FSM, trans raft.Transport) (r *raft.Raft, err error) {
+	err = s.guard.recovered("start", func() (err error) {
+		r, err = raft.NewRaft(conf, machine, s.logs, s.stable, s.snaps, trans)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cluster: raft: %w", err)
+	}
+	s.running.Store(true)
+	return r, nil
+}
+
+// Close closes the files, unless a write hangs in one of them: then it would
+// hang too, and the process is about to end anyway.
+func (s *storage) Close() error {
+	if s.bolt == nil {
+		return nil
+	}
+	if s.guard.hangs() {
+		return fmt.Errorf("%w: left open, since a write hangs", ErrStorage)
+	}
+	return s.guard.recovered("close", s.bolt.Close)
+}
+
+// finishBootstrap makes the store of a founder that died inside its bootstrap
+// empty again: the term is written first, then the entry, and the library
+// refuses to begin again in between. Nobody voted in that term: whoever could
+// have asked was not a member yet.
+func finishBootstrap(me saved, store *raftboltdb.BoltStore, snaps raft.SnapshotStore) error {
+	if len(me.Owed) == 0 {
+		return nil
+	}
+	last, err := store.LastIndex()
+	if err != nil || last > 0 {
+		return err
+	}
+	if list, err := snaps.List(); err != nil || len(list) > 0 {
+		return err
+	}
+	return store.SetUint64([]byte(keyTerm), 0)
+}
+
+// verifyLog reads what raft will read when it starts, because raft panics where
+// this returns an error: the log has no gap after the newest snapshot.
+func verifyLog(logs raft.LogStore, snaps raft.SnapshotStore) error {
+	list, err := snaps.List()
+	if err != nil {
+		return err
+	}
+	first := uint64(1)
+	if len(list) > 0 {
+		first = list[0].Index + 1
+	}
+	last, err := logs.LastIndex()
+	if err != nil {
+		return err
+	}
+	for index := first; index <= last; index++ {
+		var entry raft.Log
+		if err := logs.GetLog(index, &entry); err != nil {
+			return fmt.Errorf("entry %d of the log (%d..%d) does not read, or a snapshot is missing: %w", index, first, last, err)
+		}
+		if entry.Index != index {
+			return fmt.Errorf("entry %d of the log says that it is %d", index, entry.Index)
+		}
+	}
+	return nil
+}
