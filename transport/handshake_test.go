@@ -89,6 +89,47 @@ func TestHandshake(t *testing.T) {
 	}
 }
 
+// TestNoDeadlineLeft: a stream may be silent for as long as it likes, after the
+// time in which it had to speak.
+func TestNoDeadlineLeft(t *testing.T) {
+	bubble(t, Options{}, func(t *testing.T, p *Port, l *pipes) {
+		nodes, resp := p.Node(), p.RESP()
+		accepted := make(chan net.Conn)
+		go func() {
+			nc, _ := nodes.Accept()
+			c, err := Accept(context.Background(), nc, is(nodeB), someKey, nil)
+			if err != nil {
+				t.Error(err)
+			}
+			accepted <- c
+		}()
+		node, err := Connect(context.Background(), l.dial(), KindRaft, nodeA, someKey, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		client := l.dial()
+		_, _ = io.WriteString(client, "*")
+		served, _ := resp.Accept()
+		_, _ = io.ReadFull(served, make([]byte, 1))
+		for _, stream := range [][2]net.Conn{{node, <-accepted}, {client, served}} {
+			go func() {
+				time.Sleep(time.Hour)
+				_, _ = io.WriteString(stream[0], "late")
+				_, _ = io.ReadFull(stream[0], make([]byte, 4))
+				_ = stream[0].Close()
+			}()
+			text := make([]byte, 4)
+			if _, err := io.ReadFull(stream[1], text); err != nil {
+				t.Error(err)
+			}
+			if _, err := stream[1].Write(text); err != nil {
+				t.Error(err)
+			}
+			_ = stream[1].Close()
+		}
+	})
+}
+
 // TestDial goes over a real port, by every kind of stream.
 func TestDial(t *testing.T) {
 	p := open(t, Options{})
@@ -236,9 +277,10 @@ func TestReplay(t *testing.T) {
 	go func() { all, _ := io.ReadAll(thief); seen <- all }()
 	secret := nodeB
 	secret.ID = "a-name-to-be-kept"
-	_, err := Accept(context.Background(), acceptor, is(secret), someKey, nil)
+	admitted, err := Accept(context.Background(), acceptor, is(secret), someKey, nil)
 	if !errors.Is(err, ErrKey) {
-		t.Error(err)
+		t.Errorf("a recording was answered with %v", err)
+		_ = admitted.Close()
 	}
 	if all := <-seen; bytes.Contains(all, []byte(secret.ID)) || bytes.Contains(all, secret.Cluster[:3]) {
 		t.Errorf("a stranger saw %q", all)
