@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"sync"
 
 	"github.com/lockd-io/lockd/fsm"
@@ -27,11 +28,21 @@ func newDoing() *doing {
 	return d
 }
 
+// errNotForCallers: what only a node says to its machine.
+var errNotForCallers = fmt.Errorf("cluster: %w: a command of the cluster itself", lockapi.ErrInvalid)
+
 // Do implements lockapi.Backend. When ctx ends first, the error wraps its
 // cause, and ErrUnknown if c was sent, or else ErrUnavailable. A command that
 // is malformed by itself is answered here and goes nowhere; its Result has no
 // Index.
 func (n *Node) Do(ctx context.Context, c fsm.Command) (fsm.Result, error) {
+	if c.Op == fsm.OpTakeover || c.Op == fsm.OpMember {
+		return fsm.Result{}, errNotForCallers
+	}
+	return n.do(ctx, c)
+}
+
+func (n *Node) do(ctx context.Context, c fsm.Command) (fsm.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return fsm.Result{}, errNeverSent(context.Cause(ctx))
 	}
@@ -66,6 +77,10 @@ func (n *Node) Do(ctx context.Context, c fsm.Command) (fsm.Result, error) {
 // node. It waits for as long as the node lives: while nobody leads, nothing is
 // answered. c's slices must not be changed afterwards.
 func (n *Node) Submit(c fsm.Command, answer func(fsm.Result, error)) {
+	if c.Op == fsm.OpTakeover || c.Op == fsm.OpMember {
+		answer(fsm.Result{}, errNotForCallers)
+		return
+	}
 	if _, err := n.submit(&c, nil, answer); err != nil {
 		answer(fsm.Result{}, err)
 	}

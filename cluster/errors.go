@@ -15,9 +15,9 @@ var (
 	// log says. It answers nothing more. Its data directory is evidence: keep
 	// it, and let the node join again with an empty one.
 	ErrDiverged = errors.New("diverged: this node's state is not what the others agreed on")
-	// ErrCorrupt: an entry of the log or a snapshot does not decode. Applying
-	// past it would diverge.
-	ErrCorrupt = errors.New("corrupt: an entry of the log does not decode")
+	// ErrCorrupt: an entry of the log or a snapshot does not decode, or cannot be
+	// applied. To go on after it would be to diverge.
+	ErrCorrupt = errors.New("corrupt: the log or a snapshot cannot be read")
 	// ErrStorage: the log store failed or hangs, so that nothing that this
 	// node acknowledges to the others would be worth anything.
 	ErrStorage = errors.New("storage: the log cannot be written")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,13 +13,20 @@ import (
 	"github.com/lockd-io/lockd/transport"
 )
 
+// forgotten tells whether nothing is left of any command.
+func (p *pendings) forgotten() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.byKey) == 0
+}
+
 // X9: a command that came in at a follower is answered with what the leader
 // returns: here the follower cannot apply anything until it has been answered.
 func TestFollowerAnswersBeforeItsOwnApply(t *testing.T) {
 	w := newWorld(t, 3, nil)
 	follower := w.follower()
 	p := w.open(follower, 10*time.Second)
-	w.until("the follower to apply the open", func() bool { return follower.pendings.idle() && len(follower.pendings.byKey) == 0 })
+	w.until("the follower to apply the open", follower.pendings.forgotten)
 
 	follower.machine.mu.Lock()
 	before := follower.machine.facts.applied
@@ -29,11 +37,7 @@ func TestFollowerAnswersBeforeItsOwnApply(t *testing.T) {
 		t.Fatalf("answered %+v; applied %d before and %d after", got, before, after)
 	}
 	// The own apply comes later, is compared, and nothing is left.
-	w.until("the own apply", func() bool {
-		follower.pendings.mu.Lock()
-		defer follower.pendings.mu.Unlock()
-		return len(follower.pendings.byKey) == 0
-	})
+	w.until("the own apply", follower.pendings.forgotten)
 	if err := follower.Err(); err != nil {
 		t.Error(err)
 	}
@@ -102,11 +106,11 @@ func TestInstalledSnapshotAnswers(t *testing.T) {
 // A lossy sender loses the first things that it is given.
 type lossy struct {
 	to   sender
-	left int
+	left atomic.Int32
 }
 
 func (l *lossy) put(op fsm.Op, id fsm.SessionID, raw []byte) bool {
-	if l.left--; l.left >= 0 {
+	if l.left.Add(-1) >= 0 {
 		return true
 	}
 	return l.to.put(op, id, raw)
@@ -118,7 +122,9 @@ func TestLostFrameIsSentAgain(t *testing.T) {
 	follower := w.follower()
 	p := w.open(follower, time.Minute)
 	real := follower.pendings.route.Load().to
-	follower.pendings.route.Store(&route{&lossy{real, 1}})
+	lossy := &lossy{to: real}
+	lossy.left.Store(1)
+	follower.pendings.route.Store(&route{lossy})
 	if r := w.do(follower, p.acquire("n", 0)); r.Status != fsm.StatusOK {
 		t.Errorf("%+v", r)
 	}

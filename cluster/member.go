@@ -105,7 +105,7 @@ func (n *Node) addMember(ctx context.Context, m fsm.Member) error {
 	if n.leadership.current().reign == nil {
 		return errNotLeader
 	}
-	r, err := n.Do(ctx, fsm.Command{Op: fsm.OpMember, Nonce: randomNonce(), Member: m})
+	r, err := n.do(ctx, fsm.Command{Op: fsm.OpMember, Nonce: randomNonce(), Member: m})
 	if err == nil {
 		err = lockapi.ErrorOf(r)
 	}

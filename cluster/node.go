@@ -125,11 +125,11 @@ func (n *Node) open() (err error) {
 
 	gains := make(chan bool)
 	moved := make(chan raft.Observation, 1)
-	n.watcher.Go(func() { n.leadership.watch(gains, moved, n.watching) })
 	n.raft, err = raft.NewRaft(raftConfig(&n.cfg, gains), n.machine, n.storage.logs, n.storage.stable, n.storage.snaps, n.carrier)
 	if err != nil {
 		return fmt.Errorf("cluster: %w", err)
 	}
+	n.watcher.Go(func() { n.leadership.watch(gains, moved, n.watching) })
 	n.raft.RegisterObserver(raft.NewObserver(moved, false, func(o *raft.Observation) bool {
 		_, leader := o.Data.(raft.LeaderObservation)
 		return leader

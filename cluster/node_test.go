@@ -194,7 +194,15 @@ func TestMalformedCommandIsAnsweredHere(t *testing.T) {
 	if now := c.machine.known().applied; now != before {
 		t.Errorf("%d entries for nothing", now-before)
 	}
+	forged := fsm.Command{Op: fsm.OpMember, Nonce: randomNonce(), Member: fsm.Member{ID: "x", Address: "x:1"}}
+	if got := w.submit(c, forged).answer(); !errors.Is(got.err, lockapi.ErrInvalid) {
+		t.Errorf("%+v", got)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if _, err := c.Do(ctx, forged); !errors.Is(err, lockapi.ErrInvalid) {
+		t.Error(err)
+	}
 	cancel()
 	if _, err := c.Do(ctx, *release(1, 1)); !errors.Is(err, lockapi.ErrUnavailable) || !errors.Is(err, context.Canceled) {
 		t.Error(err)

@@ -260,13 +260,6 @@ func (p *pendings) close(why error) {
 	unsent.tell()
 }
 
-// idle tells whether nothing waits for an answer.
-func (p *pendings) idle() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.head.next == &p.head
-}
-
 func (p *pendings) link(w *pending) {
 	last := p.head.prev
 	last.next, w.prev, w.next, p.head.prev = w, last, &p.head, w

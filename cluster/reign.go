@@ -20,9 +20,10 @@ const (
 	// retryAfter is how long a leader waits to propose again what raft refused
 	// without deposing it.
 	retryAfter = 20 * time.Millisecond
-	// refusedMax: a leader that raft refuses to serve for this long without
-	// deposing it never comes out of it (raft#696).
-	refusedMax = 15 * time.Second
+	// refusedMax: a leader that raft refuses to serve for this many heartbeat
+	// timeouts without deposing it never comes out of it (raft#696). A transfer
+	// that comes to nothing takes two.
+	refusedMax = 10
 )
 
 // errDeposed: the reign is over. What it had in hand is proposed by nobody.
@@ -249,8 +250,8 @@ func (r *reign) insist(seal func() []byte) (*applied, error) {
 		default:
 			return nil, err
 		}
-		if r.now()-begun > refusedMax {
-			r.fail(fmt.Errorf("%w: refused for %v: %w", ErrStuck, refusedMax, err))
+		if refused := r.now() - begun; refused > refusedMax*r.patience {
+			r.fail(fmt.Errorf("%w: refused for %v: %w", ErrStuck, refused, err))
 			return nil, err
 		}
 		retry := time.NewTimer(retryAfter)

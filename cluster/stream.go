@@ -30,8 +30,10 @@ const (
 )
 
 const (
-	// chunkMax: bytes of commands or outcomes in one frame.
-	chunkMax = 256 << 10
+	// chunkMax: bytes of commands or outcomes in one frame, and chunkItemsMax of
+	// them, since a renewal is but a few bytes and a frame is decoded as a whole.
+	chunkMax      = 256 << 10
+	chunkItemsMax = fsm.CommandsMax / 2
 	// streamBytesMax: what may wait to be written. A node that does not read
 	// this much has lost it: the stream is given up, and a new one starts afresh.
 	streamBytesMax = 64 << 20
@@ -39,8 +41,14 @@ const (
 
 // A chunk is one frame to be.
 type chunk struct {
-	kind transport.FrameType
-	body []byte
+	kind  transport.FrameType
+	body  []byte
+	items int
+}
+
+// takes tells whether one more of a kind fits.
+func (c *chunk) takes(kind transport.FrameType) bool {
+	return c.kind == kind && kind <= frameOutcomes && len(c.body) < chunkMax && c.items < chunkItemsMax
 }
 
 // A stream is a forward connection between two nodes, seen from either end.
@@ -94,7 +102,7 @@ func (s *stream) append(kind transport.FrameType, add func([]byte) []byte) bool 
 		return false
 	}
 	n := len(s.queue)
-	if n == 0 || s.queue[n-1].kind != kind || len(s.queue[n-1].body) >= chunkMax || kind > frameOutcomes {
+	if n == 0 || !s.queue[n-1].takes(kind) {
 		s.queue = append(s.queue, chunk{kind: kind, body: s.spare})
 		s.spare = nil
 		n++
@@ -102,6 +110,7 @@ func (s *stream) append(kind transport.FrameType, add func([]byte) []byte) bool 
 	last := &s.queue[n-1]
 	before := len(last.body)
 	last.body = add(last.body)
+	last.items++
 	s.size += len(last.body) - before
 	s.mu.Unlock()
 	return true
