@@ -38,7 +38,7 @@ func (o *Options) validate() error {
 	var wrong []error
 	for _, host := range o.Hosts {
 		if host == "" || strings.ContainsAny(host, ":/ ") {
-			wrong = append(wrong, fmt.Errorf("Hosts: %q is not a name without port", host))
+			wrong = append(wrong, fmt.Errorf("option Hosts: %q is not a name without port", host))
 		}
 	}
 	return errors.Join(wrong...)
