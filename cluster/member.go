@@ -47,19 +47,21 @@ func (n *Node) propose(entry []byte) (*applied, error) {
 
 // raftLeader is who leads as raft sees it.
 func (n *Node) raftLeader() (id, address string) {
-	if n.raft == nil {
+	r := n.started.Load()
+	if r == nil {
 		return "", ""
 	}
-	at, who := n.raft.LeaderWithID()
+	at, who := r.LeaderWithID()
 	return string(who), string(at)
 }
 
 // servers are the members of raft's latest configuration.
 func (n *Node) servers() []raft.Server {
-	if n.raft == nil {
+	r := n.started.Load()
+	if r == nil {
 		return nil
 	}
-	f := n.raft.GetConfiguration() // from memory
+	f := r.GetConfiguration() // from memory
 	if f.Error() != nil {
 		return nil
 	}

@@ -34,6 +34,7 @@ type Node struct {
 	peers    *peers
 	carrier  *raftTransport
 	raft     *raft.Raft
+	started  atomic.Pointer[raft.Raft] // raft, for what raft itself calls while it starts
 	former   *former
 	listener net.Listener
 
@@ -125,10 +126,10 @@ func (n *Node) open() (err error) {
 
 	gains := make(chan bool)
 	moved := make(chan raft.Observation, 1)
-	n.raft, err = raft.NewRaft(raftConfig(&n.cfg, gains), n.machine, n.storage.logs, n.storage.stable, n.storage.snaps, n.carrier)
-	if err != nil {
-		return fmt.Errorf("cluster: %w", err)
+	if n.raft, err = n.storage.startRaft(raftConfig(&n.cfg, gains), n.machine, n.carrier); err != nil {
+		return err
 	}
+	n.started.Store(n.raft)
 	n.watcher.Go(func() { n.leadership.watch(gains, moved, n.watching) })
 	n.raft.RegisterObserver(raft.NewObserver(moved, false, func(o *raft.Observation) bool {
 		_, leader := o.Data.(raft.LeaderObservation)
