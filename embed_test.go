@@ -35,7 +35,6 @@ const embedder = `// Command embed is a node of a cluster and its client in one 
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/lockd-io/lockd/cluster"
