@@ -42,7 +42,7 @@ const (
 	Op_OP_OPEN Op = 1
 	// Proves with the secret that the sender may speak for the session, renews
 	// it, and has its events told on this stream from now on, unacknowledged
-	// ones first. Numbered like a renewal. Its answer carries a status only.
+	// ones first. Its answer is known by the nonce and carries a status only.
 	Op_OP_ATTACH Op = 2
 	// Renews the session and has its unacknowledged events told again.
 	// Command.seq is the renewal's own number, which the answer repeats.
@@ -279,7 +279,7 @@ const (
 	Class_CLASS_UNSPECIFIED Class = 0
 	Class_CLASS_SEQ         Class = 1 // (session, incarnation, seq)
 	Class_CLASS_RENEWAL     Class = 2 // (session, incarnation, number of the renewal)
-	Class_CLASS_NONCE       Class = 3 // the nonce of an open
+	Class_CLASS_NONCE       Class = 3 // the nonce of an open or attach
 )
 
 // Enum value maps for Class.
@@ -765,7 +765,8 @@ func (x *Hello) GetDraining() bool {
 	return false
 }
 
-// Nonce is a random number by which the sender of an open knows its answer.
+// Nonce is a random number by which a sender that has not yet proved who it is
+// knows the answer to its command.
 type Nonce struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Hi            uint64                 `protobuf:"fixed64,1,opt,name=hi,proto3" json:"hi,omitempty"`
@@ -904,15 +905,15 @@ type Command struct {
 	Session     uint64                 `protobuf:"varint,2,opt,name=session,proto3" json:"session,omitempty"`
 	Incarnation uint32                 `protobuf:"varint,3,opt,name=incarnation,proto3" json:"incarnation,omitempty"` // of the session, from 1
 	// The command's number in its session, from 1; for RENEW and ATTACH the
-	// number of the renewal, which is another sequence. The same number with
-	// another content ends the session.
+	// number of the renewal, which is another sequence. The same number of a
+	// command with another content ends the session.
 	Seq uint64 `protobuf:"varint,4,opt,name=seq,proto3" json:"seq,omitempty"`
 	// Every seq below mark is answered or queued, as far as the client knows: the
 	// machine may forget those answers. A seq of mark + 1024 or more ends the
 	// session.
 	Mark  uint64 `protobuf:"varint,5,opt,name=mark,proto3" json:"mark,omitempty"`
 	Seen  uint64 `protobuf:"varint,6,opt,name=seen,proto3" json:"seen,omitempty"`  // acknowledges events up to and with this one
-	Nonce *Nonce `protobuf:"bytes,7,opt,name=nonce,proto3" json:"nonce,omitempty"` // OPEN
+	Nonce *Nonce `protobuf:"bytes,7,opt,name=nonce,proto3" json:"nonce,omitempty"` // OPEN, ATTACH
 	// OPEN, ATTACH: 32 random bytes of the client's own choice, never shown.
 	Secret        []byte  `protobuf:"bytes,8,opt,name=secret,proto3" json:"secret,omitempty"`
 	TtlNanos      int64   `protobuf:"varint,9,opt,name=ttl_nanos,json=ttlNanos,proto3" json:"ttl_nanos,omitempty"`                // OPEN: 500 ms to 24 h
