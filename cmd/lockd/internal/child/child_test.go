@@ -108,6 +108,20 @@ func begun(t *testing.T, g Grant, c Command) <-chan Ending {
 	return done
 }
 
+// patience bounds every wait: nothing that is waited for takes long.
+const patience = 20 * time.Second
+
+func awaitEnd(t *testing.T, done <-chan Ending) Ending {
+	t.Helper()
+	select {
+	case ending := <-done:
+		return ending
+	case <-time.After(patience):
+		t.Fatal("the command goes on")
+		return Ending{}
+	}
+}
+
 // A command that does as it is told ends by SIGTERM while the grant is valid.
 func TestTermBeforeTheEnd(t *testing.T) {
 	g := newGrant(time.Hour)
@@ -120,7 +134,7 @@ func TestTermBeforeTheEnd(t *testing.T) {
 	if got := line(t, out); got != "told" {
 		t.Errorf("the command said %q", got)
 	}
-	if ending := <-done; ending != (Ending{Code: 5, Lost: true}) {
+	if ending := awaitEnd(t, done); ending != (Ending{Code: 5, Lost: true}) {
 		t.Errorf("%+v", ending)
 	}
 }
@@ -134,7 +148,7 @@ func TestKillAtTheEnd(t *testing.T) {
 	done := begun(t, g, c)
 	grandchild := line(t, out)
 	g.renew(100 * time.Millisecond)
-	if ending := <-done; ending != (Ending{Code: 137, Lost: true}) {
+	if ending := awaitEnd(t, done); ending != (Ending{Code: 137, Lost: true}) {
 		t.Errorf("%+v", ending)
 	}
 	awaitDeath(t, grandchild)
@@ -149,7 +163,7 @@ func TestKillAtOnceWhenPast(t *testing.T) {
 	done := begun(t, g, c)
 	line(t, out)
 	g.renew(-time.Millisecond)
-	if ending := <-done; ending != (Ending{Code: 137, Lost: true}) {
+	if ending := awaitEnd(t, done); ending != (Ending{Code: 137, Lost: true}) {
 		t.Errorf("%+v", ending)
 	}
 	c.Files[1].Close()
@@ -166,7 +180,7 @@ func TestKillWhenLost(t *testing.T) {
 	done := begun(t, g, c)
 	line(t, out)
 	g.cancel()
-	if ending := <-done; ending != (Ending{Code: 137, Lost: true}) {
+	if ending := awaitEnd(t, done); ending != (Ending{Code: 137, Lost: true}) {
 		t.Errorf("%+v", ending)
 	}
 }
@@ -180,7 +194,7 @@ func TestGroupDiesWithItsLeader(t *testing.T) {
 	done := begun(t, g, c)
 	grandchild := line(t, out)
 	g.renew(20 * time.Minute)
-	if ending := <-done; ending != (Ending{Code: 0, Lost: true}) {
+	if ending := awaitEnd(t, done); ending != (Ending{Code: 0, Lost: true}) {
 		t.Errorf("%+v", ending)
 	}
 	awaitDeath(t, grandchild)
@@ -215,7 +229,7 @@ func TestSignals(t *testing.T) {
 	if got := line(t, out) + " " + line(t, out); got != "inner outer" {
 		t.Errorf("said %q", got)
 	}
-	if ending := <-done; ending != (Ending{Code: 6}) {
+	if ending := awaitEnd(t, done); ending != (Ending{Code: 6}) {
 		t.Errorf("%+v", ending)
 	}
 }
@@ -242,7 +256,7 @@ func TestRunnerDies(t *testing.T) {
 // awaitDeath returns when a process is dead, collected or not.
 func awaitDeath(t *testing.T, pid string) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%s/stat", pid))
 		if err != nil {
 			return
