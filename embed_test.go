@@ -31,34 +31,27 @@ var embedded = []string{
 	"golang.org/x/sys",
 }
 
-const embedder = `// Command embed is a node of a cluster and its client in one process.
-package main
-
-import (
-	"fmt"
-
-	"github.com/lockd-io/lockd/cluster"
-	"github.com/lockd-io/lockd/lockapi"
-)
-
-func main() {
-	var node *cluster.Node
-	var backend lockapi.Backend = node
-	fmt.Println(backend != nil, lockapi.New)
+// TestReadme builds the programs of README.md, as their reader would.
+func TestReadme(t *testing.T) {
+	programs := programsOf(t, "README.md")
+	if len(programs) == 0 {
+		t.Error("README.md shows no program")
+	}
+	for _, program := range programs {
+		build(t, program)
+	}
 }
-`
 
-// TestEmbedding builds a program that embeds a node, in a module of its own,
-// and measures what that costs it. It needs no network: what it requires is
-// what this module requires.
+// TestEmbedding builds README's program that embeds a node and measures what
+// that costs it.
 func TestEmbedding(t *testing.T) {
-	dir := embeddingModule(t)
-	// -e: tidy also wants the tests of packages in between, whose modules
-	// nobody here has; what it leaves out would fail the build.
-	run(t, dir, "mod", "tidy", "-e")
-	binary := filepath.Join(dir, "embed")
-	run(t, dir, "build", "-o", binary, ".")
-
+	programs := slices.DeleteFunc(programsOf(t, "README.md"), func(program string) bool {
+		return !strings.Contains(program, "cluster.Open(")
+	})
+	if len(programs) != 1 {
+		t.Fatalf("README.md shows %d programs that embed a node, not one", len(programs))
+	}
+	dir, binary := build(t, programs[0])
 	info, err := buildinfo.ReadFile(binary)
 	if err != nil {
 		t.Fatal(err)
@@ -75,8 +68,25 @@ func TestEmbedding(t *testing.T) {
 	}
 }
 
-// embeddingModule writes the program beside a go.mod that finds this tree.
-func embeddingModule(t *testing.T) string {
+// programsOf lists the Go programs that a page shows.
+func programsOf(t *testing.T, page string) []string {
+	t.Helper()
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var programs []string
+	for i, part := range strings.Split(string(text), "```") {
+		if program, isGo := strings.CutPrefix(part, "go\n"); isGo && i%2 == 1 {
+			programs = append(programs, program)
+		}
+	}
+	return programs
+}
+
+// build builds a program in a module of its own that finds this tree. It
+// needs no network: what the program requires is what this module requires.
+func build(t *testing.T, program string) (dir, binary string) {
 	t.Helper()
 	root, err := os.Getwd()
 	if err != nil {
@@ -86,18 +96,23 @@ func embeddingModule(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
+	dir = t.TempDir()
 	for name, text := range map[string]string{
-		"main.go": embedder,
+		"main.go": program,
 		"go.sum":  string(sums),
-		"go.mod": "module example.com/embed\n\ngo 1.26.0\n\nrequire " + module + " v0.0.0\n\nreplace " +
+		"go.mod": "module example.com/program\n\ngo 1.26.0\n\nrequire " + module + " v0.0.0\n\nreplace " +
 			module + " => " + root + "\n",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return dir
+	// -e: tidy also wants the tests of packages in between, whose modules
+	// nobody here has; what it leaves out would fail the build.
+	run(t, dir, "mod", "tidy", "-e")
+	binary = filepath.Join(dir, "program")
+	run(t, dir, "build", "-o", binary, ".")
+	return dir, binary
 }
 
 // required lists the module paths of the tidied go.mod.
