@@ -72,7 +72,7 @@ func (p *peers) examine(ctx context.Context, c *transport.Conn) error {
 	return nil
 }
 
-// saidMax bounds what say remembers: strangers choose who they are.
+// saidMax bounds what is remembered of peers, who choose their ids themselves.
 const saidMax = 256
 
 // say logs why a peer was refused, when that is new. nil: it was let in.
@@ -120,6 +120,9 @@ func (p *peers) judge(ctx context.Context, peer transport.Identity, said announc
 		return refusal{refusedNow, fmt.Sprintf("cannot reach %s, which this one says is its address: %v", said.Address, err)}
 	}
 	p.mu.Lock()
+	if len(p.proved) >= saidMax {
+		clear(p.proved)
+	}
 	p.proved[peer.ID] = said
 	p.mu.Unlock()
 	return refusal{}

@@ -49,7 +49,7 @@ type formation struct {
 	formationOptions
 	seen      map[sightingKey]sighting
 	hints     map[string]time.Duration // addresses that others named, and when
-	abdicated map[ref]bool             // proposers that can never mint
+	abdicated ref                      // the proposer that this node promised itself to, if it can never mint
 }
 
 // formationOptions are what a formation does not learn.
@@ -65,7 +65,7 @@ type formationOptions struct {
 func newFormation(me saved, o formationOptions) *formation {
 	return &formation{
 		me: me, formationOptions: o,
-		seen: make(map[sightingKey]sighting), hints: make(map[string]time.Duration), abdicated: make(map[ref]bool),
+		seen: make(map[sightingKey]sighting), hints: make(map[string]time.Duration),
 	}
 }
 
@@ -77,6 +77,8 @@ const (
 	// stuckAfter is how long a proposer may be silent before those who wait for
 	// it say so.
 	stuckAfter = 30 * time.Second
+	// seenMax bounds what is remembered of nodes, far above any cluster's size.
+	seenMax = 256
 	// hintsMax bounds the addresses learnt from others, so that nobody can make
 	// a node dial without end.
 	hintsMax = 64
@@ -168,8 +170,8 @@ func (f *formation) promise(now time.Duration, r report) (next saved, refusal st
 	case f.me.Promised == r.ref:
 		return next, ""
 	case f.me.Promised == ref{}, // F2
-		f.me.Promised == f.me.ref && r.ID < f.me.ID,             // F3
-		f.me.Promised != f.me.ref && f.abdicated[f.me.Promised]: // F4
+		f.me.Promised == f.me.ref && r.ID < f.me.ID,               // F3
+		f.me.Promised != f.me.ref && f.abdicated == f.me.Promised: // F4
 		next.Promised = r.ref
 		return next, ""
 	default:

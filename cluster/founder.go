@@ -16,8 +16,15 @@ const enlistInterval = 50 * time.Millisecond
 // found begins the cluster that this node has minted, or goes on where it was
 // interrupted, until all promisers are voters.
 func (o *former) found(ctx context.Context) error {
-	if err := o.hooks.bootstrap(); err != nil {
-		return fmt.Errorf("cluster: bootstrap: %w", err)
+	bootstrapped := make(chan error, 1)
+	go func() { bootstrapped <- o.hooks.bootstrap() }()
+	select {
+	case err := <-bootstrapped:
+		if err != nil {
+			return fmt.Errorf("cluster: bootstrap: %w", err)
+		}
+	case <-ctx.Done(): // a store that fails leaves raft without an answer
+		return context.Cause(ctx)
 	}
 	for {
 		next := o.unlisted()

@@ -81,10 +81,11 @@ func (p *peers) dial(ctx context.Context, kind transport.Kind, address string) (
 // and the log knows why if it was refused.
 func (p *peers) accept(ctx context.Context, nc net.Conn) (*transport.Conn, error) {
 	c, err := transport.Accept(ctx, nc, p.identity.transport, p.key, p.admit)
-	switch {
-	case errors.Is(err, transport.ErrKey), errors.Is(err, transport.ErrCluster), errors.Is(err, transport.ErrHandshake):
-		host, _, _ := net.SplitHostPort(nc.RemoteAddr().String())
-		p.say(host, err)
+	for _, kind := range []error{transport.ErrKey, transport.ErrCluster, transport.ErrHandshake} {
+		if errors.Is(err, kind) { // said without the peer's port, which is new each time
+			host, _, _ := net.SplitHostPort(nc.RemoteAddr().String())
+			p.say(host, kind)
+		}
 	}
 	if err != nil || c.Kind == transport.KindControl {
 		return c, err

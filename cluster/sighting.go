@@ -59,12 +59,15 @@ func (f *formation) heard(now time.Duration, r report) {
 	if r.Boot == f.boot {
 		return // this very process, under its own address
 	}
-	if r.Promised != (ref{}) && r.Promised != r.ref {
-		// It proposes no more (F3), or never will (F2). A report without any
-		// promise says nothing: it may be older than the proposal.
-		f.abdicated[r.ref] = true
+	if r.ref == f.me.Promised && r.Promised != (ref{}) && r.Promised != r.ref {
+		// It will never mint (F3). A report without any promise says nothing: it
+		// may be older than the proposal.
+		f.abdicated = r.ref
 	}
-	f.seen[sightingKey{r.ref, r.Address}] = sighting{report: r, at: now}
+	key := sightingKey{r.ref, r.Address}
+	if _, ok := f.seen[key]; ok || len(f.seen) < seenMax {
+		f.seen[key] = sighting{report: r, at: now}
+	}
 	for _, address := range r.Known {
 		if _, ok := f.hints[address]; ok || len(f.hints) < hintsMax {
 			f.hints[address] = now

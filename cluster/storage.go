@@ -20,8 +20,10 @@ const (
 	// snapshotsKept: the newest, and one to fall back on if it is damaged.
 	snapshotsKept = 2
 	// storePatience is how many election timeouts a write may take before the
-	// disk counts as hanging (R3).
-	storePatience = 3
+	// disk counts as hanging (R3), but never less than storePatienceMin: a busy
+	// disk is not a broken one, however short the timeouts.
+	storePatience    = 3
+	storePatienceMin = time.Second
 	// boltLockWait: the directory is locked already, so that a store that is in
 	// use is somebody else's doing and does not get better by waiting.
 	boltLockWait = time.Second
@@ -57,7 +59,7 @@ func openStorage(dir string, cfg *Config, fail func(error)) (*storage, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &storage{guard: &guard{patience: storePatience * cfg.HeartbeatTimeout, fail: fail}}
+	s := &storage{guard: &guard{patience: max(storePatienceMin, storePatience*cfg.HeartbeatTimeout), fail: fail}}
 	logger := newHCLogger(cfg.Logger)
 	err = s.guard.recovered("open", func() error {
 		if s.bolt, err = openBolt(dir, me); err != nil {

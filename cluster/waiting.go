@@ -22,7 +22,7 @@ func (f *formation) waitingFor(now time.Duration) string {
 		return fmt.Sprintf("%s is in cluster %s, which was formed without this node: it stays out until a member adds it", s.ID, s.Cluster)
 	}
 	peers := f.peers(now)
-	if p := f.me.Promised; p != (ref{}) && p != f.me.ref && !f.abdicated[p] && now-f.lastHeard(p) > stuckAfter {
+	if p := f.me.Promised; p != (ref{}) && p != f.me.ref && p != f.abdicated && now-f.lastHeard(p) > stuckAfter {
 		return fmt.Sprintf("promised itself to %s, which is not heard from: start %s again. "+
 			"If its data is lost for good, and no node has a cluster id, empty the data directories of all nodes and start over", p.ID, p.ID)
 	}
