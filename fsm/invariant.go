@@ -15,13 +15,13 @@ func (s *State) Check() (err error) {
 	s.locks.Ascend(c.lock)
 	s.queues.Ascend(c.waiter)
 	s.sessions.Ascend(c.session)
-	c.timers()
 	if c.grants != s.grants.Len() {
 		broken("I4: %d grants, of which holds know %d", s.grants.Len(), c.grants)
 	}
 	if s.parked.Len() != s.queues.Len() {
 		broken("I5: %d parked acquires in queues of %d", s.parked.Len(), s.queues.Len())
 	}
+	c.timers()
 	if len(s.opens) != s.sessions.Len() {
 		broken("I9: %d nonces of %d sessions", len(s.opens), s.sessions.Len())
 	}
@@ -52,8 +52,8 @@ func (c *checker) lock(l *lock) bool {
 			return c.broken("I3: token %d of %q", h.token, l.name)
 		}
 		c.tokens[h.token] = true
-		if len(h.grants) == 0 {
-			return c.broken("I4: a hold of %q has no grant", l.name)
+		if len(h.grants) == 0 || c.s.session(h.session) == nil {
+			return c.broken("I4: a hold of %q has no grant, or no session", l.name)
 		}
 		for _, id := range h.grants {
 			g := c.s.grant(h.session, id)
@@ -89,6 +89,8 @@ func (c *checker) queue(l *lock) bool {
 
 func (c *checker) waiter(w *waiter) bool {
 	switch {
+	case c.s.session(w.session) == nil:
+		return c.broken("I5: waiter %d is of no session", w.id)
 	case c.s.waiter(w.session, w.seq) != w:
 		return c.broken("I5: waiter %d is not in its session's waits", w.id)
 	case c.s.lock(w.name) == nil:
@@ -102,9 +104,10 @@ func (c *checker) waiter(w *waiter) bool {
 func (c *checker) session(ss *session) bool {
 	grants, waiting := c.s.grantsOf(ss.id), c.s.waitersOf(ss.id)
 	switch {
-	case int(ss.grants) != len(grants) || int(ss.waiting) != len(waiting):
-		return c.broken("I4: session %d counts %d grants of %d and %d waits of %d",
-			ss.id, ss.grants, len(grants), ss.waiting, len(waiting))
+	case int(ss.grants) != len(grants):
+		return c.broken("I4: session %d counts %d grants of %d", ss.id, ss.grants, len(grants))
+	case int(ss.waiting) != len(waiting):
+		return c.broken("I5: session %d counts %d waits of %d", ss.id, ss.waiting, len(waiting))
 	case ss.timer == nil || ss.timer.at > ss.deadline || ss.id > c.s.lastSession:
 		return c.broken("I7: session %d has no timer, or a late one", ss.id)
 	}
