@@ -144,7 +144,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // server runs any more.
 func (s *Server) Close() {
 	s.health.Shutdown()
-	s.cancel()
+	s.mu.Lock()
+	s.cancel() // nobody begins to look who leads after this
+	s.mu.Unlock()
 	s.grpc.Stop()
 	s.work.Wait()
 }
