@@ -1,0 +1,197 @@
+package remote
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/lockd-io/lockd/fsm"
+	"github.com/lockd-io/lockd/lockapi"
+	"github.com/lockd-io/lockd/transport/rpc"
+	"github.com/lockd-io/lockd/transport/rpc/lockdv1"
+)
+
+// Backend is a lockapi.Backend over a cluster's gRPC protocol.
+type Backend struct {
+	options Options
+	log     *slog.Logger
+	book    *book
+	ctx     context.Context // ends with Close
+	cancel  context.CancelFunc
+	work    sync.WaitGroup
+	calls   sync.Pool // of *call
+
+	// mu guards the fields below, all calls, sessions and what the link is to
+	// send. It is never held across I/O, and taken once per frame.
+	mu       sync.Mutex
+	closed   bool
+	inflight map[fsm.Key]*call
+	sessions map[fsm.SessionID]*session
+	link     *link         // where commands go; nil while there is none
+	linked   chan struct{} // closed, and made anew, when link is set
+	nonce    fsm.Nonce     // given to the last attach
+}
+
+var _ lockapi.Backend = (*Backend)(nil)
+
+// Open makes a backend that looks for the cluster at the endpoints, each
+// HOST:PORT; one that answers is enough. It does not wait for any: what needs
+// the cluster does. The error is ErrInvalid.
+func Open(endpoints []string, o Options) (*Backend, error) {
+	if err := checked(endpoints); err != nil {
+		return nil, err
+	}
+	b := &Backend{
+		options: o, log: o.Logger, book: newBook(endpoints),
+		inflight: make(map[fsm.Key]*call), sessions: make(map[fsm.SessionID]*session),
+		linked: make(chan struct{}),
+	}
+	if b.log == nil {
+		b.log = slog.New(slog.DiscardHandler)
+	}
+	if b.options.Dial == nil {
+		var d net.Dialer
+		b.options.Dial = func(ctx context.Context, address string) (net.Conn, error) {
+			return d.DialContext(ctx, "tcp", address)
+		}
+	}
+	b.calls.New = func() any { return &call{ready: make(chan struct{}, 1)} }
+	b.nonce.Hi = rand.Uint64()
+	b.ctx, b.cancel = context.WithCancel(context.Background())
+	b.work.Go(b.run)
+	return b, nil
+}
+
+// Capabilities implements lockapi.Backend.
+func (b *Backend) Capabilities() lockapi.Capabilities {
+	return lockapi.Capabilities{Backend: Scheme, Fair: true, Fencing: true, Linearizable: true}
+}
+
+// Close implements lockapi.Backend. Calls that wait return an error that is
+// ErrClosed, and ErrUnknown too if their command was ever sent. Nothing of the
+// backend runs afterwards.
+func (b *Backend) Close() error {
+	b.mu.Lock()
+	b.closed = true
+	var woken []*call
+	for _, a := range b.inflight {
+		err := error(lockapi.ErrClosed)
+		if a.maybe() {
+			err = fmt.Errorf("remote: %w: %w", lockapi.ErrUnknown, lockapi.ErrClosed)
+		}
+		woken = b.complete(a, fsm.Result{}, err, woken)
+	}
+	for _, s := range b.sessions {
+		if s.feed != nil {
+			s.feed.close()
+			s.feed = nil
+		}
+	}
+	b.mu.Unlock()
+	wake(woken)
+	b.cancel()
+	b.work.Wait()
+	return nil
+}
+
+// Inspect implements lockapi.Backend. It goes on until a node answers or ctx
+// ends; the error is then ErrUnavailable and ctx's. It is ErrInvalid for a
+// query that no message can carry, or that the node refuses.
+func (b *Backend) Inspect(ctx context.Context, q lockapi.Query) (lockapi.View, error) {
+	for _, text := range [...]string{q.Name, q.Prefix, q.After} {
+		if q.Limit < 0 || !fsm.ValidText(text, fsm.NameSizeMax) {
+			return lockapi.View{}, fmt.Errorf("remote: inspect: %w (%s)", lockapi.ErrInvalid, fsm.LimitName)
+		}
+	}
+	var v lockapi.View
+	err := b.call(ctx, "inspect", func(ctx context.Context, node lockdv1.LockdClient) error {
+		reply, err := node.Inspect(ctx, rpc.QueryRequest(q), grpc.MaxCallRecvMsgSize(rpc.InspectSizeMax))
+		v = rpc.ViewOf(reply)
+		return err
+	})
+	return v, err
+}
+
+// Status is the cluster as the node that this backend is linked to sees it.
+// Errors are as those of Inspect; ErrUnsupported if that node is no cluster's.
+func (b *Backend) Status(ctx context.Context) (lockapi.Status, error) {
+	var s lockapi.Status
+	err := b.call(ctx, "status", func(ctx context.Context, node lockdv1.LockdClient) error {
+		reply, err := node.Status(ctx, &lockdv1.StatusRequest{})
+		s = rpc.StatusOf(reply)
+		return err
+	})
+	return s, err
+}
+
+// call asks the node of the present link, and again that of the next, until
+// one answers.
+func (b *Backend) call(ctx context.Context, what string, ask func(context.Context, lockdv1.LockdClient) error) error {
+	for n := 0; ; n++ {
+		l, err := b.present(ctx)
+		if err != nil {
+			return fmt.Errorf("remote: %s: %w", what, err)
+		}
+		within, cancel := context.WithTimeout(ctx, inspectTimeout)
+		err = ask(within, l.node)
+		silent := within.Err() != nil && ctx.Err() == nil
+		cancel()
+		if err == nil {
+			return nil
+		}
+		if definite := rpc.ErrorOf(err); !isUnavailable(definite) {
+			return fmt.Errorf("remote: %s: %w", what, definite)
+		}
+		if silent {
+			l.doubt()
+		}
+		if pause(ctx, backoff(n)) != nil {
+			return fmt.Errorf("remote: %s: %w: %w", what, lockapi.ErrUnavailable, ctx.Err())
+		}
+	}
+}
+
+// present is the link, once there is one.
+func (b *Backend) present(ctx context.Context) (*link, error) {
+	for {
+		b.mu.Lock()
+		l, linked, closed := b.link, b.linked, b.closed
+		b.mu.Unlock()
+		switch {
+		case closed:
+			return nil, lockapi.ErrClosed
+		case l != nil:
+			return l, nil
+		}
+		select {
+		case <-linked:
+		case <-b.ctx.Done():
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: %w", lockapi.ErrUnavailable, ctx.Err())
+		}
+	}
+}
+
+// backoff is the pause after the n-th failure, from 0; half of it is chance.
+func backoff(n int) time.Duration {
+	d := min(backoffMin<<min(n, 16), backoffMax)
+	return d/2 + rand.N(d/2)
+}
+
+// pause waits for d; the error is ctx's if it ends first.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

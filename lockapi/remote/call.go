@@ -1,0 +1,215 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/lockd-io/lockd/fsm"
+	"github.com/lockd-io/lockd/lockapi"
+	"github.com/lockd-io/lockd/transport/rpc"
+)
+
+// errNumberTwice is a caller's mistake: the machine would end the session for
+// it; here the second command is refused and goes nowhere.
+var errNumberTwice = fmt.Errorf("remote: %w: another command with the same number is under way", lockapi.ErrInvalid)
+
+// A call is one caller's wait for the answer to a command. The first call of a
+// command carries it; others wait beside. Calls are used again.
+type call struct {
+	key     fsm.Key
+	command fsm.Command
+	// sent is the link on which the command waits for its answer; nil if it
+	// must be sent (again).
+	sent *link
+	// doubt: it was sent over a link that gave no answer.
+	doubt bool
+	// session is the one that the command speaks for; nil for opens and
+	// attaches. prev and next are its other commands.
+	session    *session
+	prev, next *call
+	also       *call // further callers who wait for the same answer
+	feed       *feed // an attach's, to be fed once it is answered
+
+	done   bool // result and err stand, and ready will be
+	result fsm.Result
+	err    error
+	ready  chan struct{} // capacity 1
+}
+
+// maybe tells whether the command may have taken effect unheard.
+func (a *call) maybe() bool { return a.sent != nil || a.doubt }
+
+// Do implements lockapi.Backend. It waits for as long as ctx lets it; the error
+// is then ErrUnknown if c was ever sent, and ErrUnavailable if not, and ctx's
+// in either case. A c that cannot be sent is ErrInvalid or ErrUnsupported.
+func (b *Backend) Do(ctx context.Context, c fsm.Command) (fsm.Result, error) {
+	if err := sendable(&c); err != nil {
+		return fsm.Result{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return fsm.Result{}, fmt.Errorf("remote: %w: %w", lockapi.ErrUnavailable, err)
+	}
+	a, err := b.begin(&c, nil)
+	if err != nil {
+		return fsm.Result{}, err
+	}
+	return b.await(ctx, a)
+}
+
+// sendable refuses what a node would end the stream for.
+func sendable(c *fsm.Command) error {
+	if c.Op == 0 || c.Op > fsm.OpAbandon {
+		return fmt.Errorf("remote: %w: clients do not send op %d", lockapi.ErrUnsupported, c.Op)
+	}
+	size := 256 + len(c.Label) + len(c.Owner)
+	for i := range c.Wants {
+		size += 32 + len(c.Wants[i].Name)
+	}
+	if size > rpc.CommandSizeMax {
+		return fmt.Errorf("remote: %w: a command of %d bytes, at most %d", lockapi.ErrInvalid, size, rpc.CommandSizeMax)
+	}
+	return nil
+}
+
+// speaks tells whether c is said in the name of a session that the stream must
+// have attached.
+func speaks(c *fsm.Command) bool { return c.Op != fsm.OpOpen && c.Op != fsm.OpAttach }
+
+// begin registers a caller for c, and sends c unless another caller has.
+func (b *Backend) begin(c *fsm.Command, f *feed) (*call, error) {
+	key := c.Key()
+	a := b.calls.Get().(*call)
+	a.key, a.feed = key, f
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.closed {
+		b.recycle(a)
+		return nil, lockapi.ErrClosed
+	}
+	if first := b.inflight[key]; first != nil {
+		if !sameCommand(&first.command, c) {
+			b.recycle(a)
+			return nil, errNumberTwice
+		}
+		a.also, first.also = first.also, a
+		if first.sent != nil && first.sent == b.link {
+			b.link.doubt()
+		}
+		return a, nil
+	}
+	a.command = *c
+	b.inflight[key] = a
+	if speaks(c) {
+		b.enlist(a)
+	}
+	b.send(a)
+	return a, nil
+}
+
+// send sends a's command, if there is a link on which it may speak.
+func (b *Backend) send(a *call) {
+	l := b.link
+	if l == nil || a.sent == l {
+		return
+	}
+	if s := a.session; s != nil && s.attached != l {
+		b.reattach(s, l)
+		return
+	}
+	a.doubt = a.doubt || a.sent != nil
+	a.sent = l
+	l.out.Command(&a.command)
+}
+
+// await returns a's answer, or gives up when ctx ends. a is not to be used
+// afterwards.
+func (b *Backend) await(ctx context.Context, a *call) (fsm.Result, error) {
+	select {
+	case <-a.ready:
+	case <-ctx.Done():
+		if maybe, withdrawn := b.withdraw(a); withdrawn {
+			b.recycle(a)
+			kind := lockapi.ErrUnavailable
+			if maybe {
+				kind = lockapi.ErrUnknown
+			}
+			return fsm.Result{}, fmt.Errorf("remote: %w: %w", kind, ctx.Err())
+		}
+		<-a.ready
+	}
+	r, err := a.result, a.err
+	b.recycle(a)
+	return r, err
+}
+
+func (b *Backend) recycle(a *call) {
+	*a = call{ready: a.ready}
+	b.calls.Put(a)
+}
+
+// withdraw forgets a caller; it is false if he has been, or is being, answered.
+func (b *Backend) withdraw(a *call) (maybe, withdrawn bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if a.done {
+		return false, false
+	}
+	first := b.inflight[a.key]
+	maybe = first.maybe()
+	if first != a {
+		before := first
+		for before.also != a {
+			before = before.also
+		}
+		before.also = a.also
+		return maybe, true
+	}
+	b.discard(a)
+	if heir := a.also; heir != nil {
+		heir.command, heir.sent, heir.doubt = a.command, a.sent, a.doubt
+		b.inflight[heir.key] = heir
+		if a.session != nil {
+			b.enlist(heir)
+		}
+	}
+	b.tidy(a.session)
+	return maybe, true
+}
+
+// discard takes a command out of everything; its session may need tidying.
+func (b *Backend) discard(a *call) {
+	delete(b.inflight, a.key)
+	if a.session != nil {
+		a.session.unlist(a)
+	}
+}
+
+// complete answers everybody who waits for a's command. They are woken with
+// wake, without the lock.
+func (b *Backend) complete(a *call, r fsm.Result, err error, woken []*call) []*call {
+	b.discard(a)
+	b.tidy(a.session)
+	for ; a != nil; a = a.also {
+		a.result, a.err, a.done = r, err, true
+		woken = append(woken, a)
+	}
+	return woken
+}
+
+func wake(woken []*call) {
+	for i, a := range woken {
+		woken[i] = nil
+		a.ready <- struct{}{}
+	}
+}
+
+// sameCommand tells whether two commands with one number ask for the same.
+// What they say about earlier answers and events may differ.
+func sameCommand(x, y *fsm.Command) bool {
+	a, b := *x, *y
+	a.Mark, a.Seen, b.Mark, b.Seen = 0, 0, 0, 0
+	return string(rpc.AppendCommand(nil, &a)) == string(rpc.AppendCommand(nil, &b))
+}
+
+func isUnavailable(err error) bool { return errors.Is(err, lockapi.ErrUnavailable) }

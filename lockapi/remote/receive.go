@@ -1,0 +1,120 @@
+package remote
+
+import (
+	"fmt"
+
+	"github.com/lockd-io/lockd/fsm"
+	"github.com/lockd-io/lockd/lockapi"
+	"github.com/lockd-io/lockd/transport/rpc"
+	"github.com/lockd-io/lockd/transport/rpc/lockdv1"
+)
+
+// receive takes the outcomes of a frame, and returns whom to wake. Answers are
+// as good from a link that has been replaced; refusals concern only the link
+// on which the command waits.
+func (b *Backend) receive(l *link, outcomes []rpc.Outcome, woken []*call) []*call {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := range outcomes {
+		o := &outcomes[i]
+		if o.Kind != fsm.OutcomeAnswer {
+			b.event(&o.Outcome)
+			continue
+		}
+		if s := l.attaches[o.Key]; s != nil {
+			delete(l.attaches, o.Key)
+			woken = b.reattached(l, s, o, woken)
+			continue
+		}
+		a := b.inflight[o.Key]
+		switch {
+		case a == nil: // its caller has gone, or it was answered before
+		case o.Refusal == 0:
+			l.served.Store(true)
+			woken = b.answered(l, a, o.Result, woken)
+		case a.sent == l:
+			woken = b.refused(l, a, o.Refusal, woken)
+		}
+	}
+	return woken
+}
+
+// event tells a session what befell it.
+func (b *Backend) event(o *fsm.Outcome) {
+	s := b.sessions[o.Key.Session]
+	if s == nil || s.incarnation != o.Key.Incarnation {
+		return
+	}
+	if s.feed != nil {
+		s.feed.give(o)
+	}
+	if o.Kind == fsm.OutcomeEnded {
+		// What is under way is still answered, or refused, and then the
+		// machine is asked.
+		s.over, s.feed = true, nil
+		b.tidy(s)
+	}
+}
+
+// answered takes the machine's answer to a command.
+func (b *Backend) answered(l *link, a *call, r fsm.Result, woken []*call) []*call {
+	if r.Status == fsm.StatusOK {
+		switch a.command.Op {
+		case fsm.OpOpen:
+			b.proven(l, r.Session, &a.command, nil)
+		case fsm.OpAttach:
+			b.proven(l, a.command.Session, &a.command, a.feed)
+		case fsm.OpClose:
+			a.session.over = true // and its channel will say so
+		}
+	}
+	return b.complete(a, r, nil, woken)
+}
+
+// reattached takes the answer to an attach of the backend's own.
+func (b *Backend) reattached(l *link, s *session, o *rpc.Outcome, woken []*call) []*call {
+	if s.attaching == l {
+		s.attaching = nil
+	}
+	switch {
+	case o.Refusal != 0:
+		l.doubt()
+	case o.Result.Status == fsm.StatusOK:
+		l.served.Store(true)
+		if l == b.link || s.attached == nil {
+			s.attached = l
+		}
+		for a := s.calls; a != nil; a = a.next {
+			b.send(a)
+		}
+	case o.Result.Status == fsm.StatusSessionGone, o.Result.Status == fsm.StatusFenced, o.Result.Status == fsm.StatusBadSecret:
+		l.served.Store(true)
+		return b.end(s, o.Result, woken)
+	default: // a limit of this node, perhaps
+		b.log.Warn("remote: a session cannot be attached here", "session", s.id.String(), "address", l.address, "status", o.Result.Status.String())
+		l.doubt()
+	}
+	return woken
+}
+
+// refused takes what the node itself says to a command that waits on l.
+func (b *Backend) refused(l *link, a *call, why lockdv1.Refusal, woken []*call) []*call {
+	a.sent = nil
+	switch why {
+	case lockdv1.Refusal_REFUSAL_NOT_ATTACHED:
+		if a.session == nil {
+			err := fmt.Errorf("remote: %w: the node does not let anybody open or attach", lockapi.ErrUnsupported)
+			return b.complete(a, fsm.Result{}, err, woken)
+		}
+		if a.session.attached == l {
+			a.session.attached = nil
+		}
+		b.send(a)
+	case lockdv1.Refusal_REFUSAL_UNAVAILABLE:
+		l.doubt()
+	default:
+		a.doubt = true
+		l.doubt()
+	}
+	return woken
+}

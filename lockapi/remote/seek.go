@@ -1,0 +1,166 @@
+package remote
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// errNotLeading: who answers at the leader's address is not, or does not say
+// that he is, the leader.
+var errNotLeading = errors.New("the node there does not lead")
+
+// seek looks for a node until it has found one; nil if the backend is closed.
+func (b *Backend) seek(failures int) *link {
+	for {
+		if failures > 0 && pause(b.ctx, backoff(failures-1)) != nil {
+			return nil
+		}
+		if l := b.race(); l != nil || b.ctx.Err() != nil {
+			return l
+		}
+		failures++
+	}
+}
+
+// An attempt is one address of a race.
+type attempt struct {
+	address string
+	link    *link
+	err     error
+}
+
+// A race tries all addresses, each a little after the one before, until one
+// leads to a node that will do.
+type race struct {
+	b       *Backend
+	ctx     context.Context // ends with the race
+	results chan attempt
+	waiting []string // not started yet
+	running int
+	tried   map[string]bool // started; false once it has failed
+	best    *link           // that has answered so far, and does not lead
+	hurry   *time.Timer     // when best will do
+}
+
+// race is one round over all addresses. nil: none answered.
+func (b *Backend) race() *link {
+	ctx, cancel := context.WithCancel(b.ctx)
+	defer cancel() // who comes too late is closed
+	r := &race{b: b, ctx: ctx, results: make(chan attempt), waiting: b.book.order(time.Now()), tried: make(map[string]bool)}
+	r.hurry = time.NewTimer(patience)
+	r.hurry.Stop()
+	defer r.hurry.Stop()
+	next := time.NewTimer(0)
+	defer next.Stop()
+	for len(r.waiting) > 0 || r.running > 0 {
+		select {
+		case <-ctx.Done():
+			if r.best != nil {
+				r.best.close()
+			}
+			return nil
+		case <-next.C:
+			if len(r.waiting) > 0 {
+				r.start(r.waiting[0])
+				r.waiting = r.waiting[1:]
+				next.Reset(stagger)
+			}
+		case <-r.hurry.C:
+			return r.best
+		case done := <-r.results:
+			r.running--
+			if done.err != nil {
+				r.tried[done.address] = false
+				next.Reset(0) // do not wait for the next
+				b.log.Debug("remote: no link", "error", done.err)
+				if r.best != nil && !r.leaderMayCome(r.best) {
+					return r.best
+				}
+				continue
+			}
+			if r.weigh(done.link) {
+				return r.best
+			}
+		}
+	}
+	return r.best
+}
+
+func (r *race) start(address string) {
+	if _, twice := r.tried[address]; twice {
+		return
+	}
+	r.tried[address] = true
+	r.running++
+	r.b.work.Go(func() {
+		l, err := r.b.dial(r.ctx, address)
+		select {
+		case r.results <- attempt{address, l, err}:
+		case <-r.ctx.Done():
+			if l != nil {
+				l.close()
+			}
+		}
+	})
+}
+
+// weigh compares a node that has answered with the best so far; true if the
+// race is decided.
+func (r *race) weigh(l *link) bool {
+	h := l.hello.Load()
+	if !r.b.book.learn(l.address, h) {
+		r.b.log.Error("remote: an endpoint belongs to another cluster", "address", l.address, "cluster", h.GetClusterId())
+		r.tried[l.address] = false
+		l.close()
+		return false
+	}
+	if r.best == nil || r.value(l) > r.value(r.best) {
+		if r.best != nil {
+			r.best.close()
+		} else {
+			r.hurry.Reset(patience)
+		}
+		r.best = l
+	} else {
+		l.close()
+	}
+	return r.value(r.best) == decisive || !r.leaderMayCome(r.best)
+}
+
+// decisive is the value of a node that leaves nothing to wish for.
+const decisive = 4
+
+func (r *race) value(l *link) int {
+	h := l.hello.Load()
+	value := 1
+	switch {
+	case h.GetDraining():
+		return 0
+	case h.GetNode() == "", h.GetLeader() == h.GetNode():
+		value = decisive // no cluster, or its leader
+	case h.GetLeader() != "":
+		if value = 2; r.b.options.Spread {
+			value = decisive
+		}
+	}
+	if r.b.book.shuns(l.address, time.Now()) {
+		value--
+	}
+	return value
+}
+
+// leaderMayCome tells whether a better node than l may yet answer in this
+// round: the one that l says leads, which is tried at once, or, while l knows
+// of none, whoever is left.
+func (r *race) leaderMayCome(l *link) bool {
+	leader := r.b.book.leader(l.hello.Load())
+	switch {
+	case leader == "" || leader == l.address:
+		return len(r.waiting) > 0 || r.running > 0
+	case r.b.options.Spread, r.b.book.shuns(leader, time.Now()):
+		return false
+	}
+	r.start(leader)
+	return r.tried[leader]
+}
