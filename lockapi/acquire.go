@@ -1,0 +1,293 @@
+package lockapi
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/lockd-io/lockd/fsm"
+)
+
+// grace is how long a call whose context has ended waits for the word that
+// nothing is left behind, before it says that it does not know.
+const grace = 100 * time.Millisecond
+
+// An acquiring is an acquire that is under way, until nothing of it is left to
+// be learned: it was answered, or withdrawn. Its fields but for cmd are
+// guarded by session.mu.
+type acquiring struct {
+	cmd  fsm.Command
+	want [1]fsm.Want // cmd.Wants
+	sent time.Duration
+
+	parked  bool
+	settled bool          // result is final
+	done    chan struct{} // closed when settled; nil if it was before anybody waited
+	result  fsm.Result
+	grant   *Grant // if granted
+
+	abandoned bool
+	jobs      int           // what withdraws it and is not done
+	withdrawn chan struct{} // closed when nothing is left of it
+}
+
+// jobDone notes that one of the things that withdraw a is done.
+func (a *acquiring) jobDone() {
+	if a.jobs--; a.jobs == 0 {
+		close(a.withdrawn)
+	}
+}
+
+func newAcquiring(ctx context.Context, m *Mutex, wait bool) *acquiring {
+	a := &acquiring{cmd: fsm.Command{
+		Op: fsm.OpAcquire, Owner: m.owner, MaxHold: fsm.Duration(m.maxHold),
+	}}
+	a.want[0] = fsm.Want{Name: m.name, Kind: fsm.KindLock, Mode: fsm.Exclusive}
+	a.cmd.Wants = a.want[:]
+	if !wait {
+		return a
+	}
+	a.cmd.Wait = fsm.Forever
+	if end, ok := ctx.Deadline(); ok {
+		// Machine time is never ahead, so ctx ends first. This is for clients
+		// that do not live to withdraw: their place goes with it.
+		if left := max(fsm.Duration(time.Until(end)), 1); left <= fsm.WaitMax {
+			a.cmd.Wait = left
+		}
+	}
+	return a
+}
+
+// acquire is Mutex.Acquire within one session. ErrSessionGone says that it is
+// to be tried under another.
+func (s *session) acquire(ctx context.Context, m *Mutex, wait bool) (*Grant, error) {
+	a := newAcquiring(ctx, m, wait)
+	if _, err := s.issue(ctx, &a.cmd, a, ordinary); err != nil {
+		if ctx.Err() != nil {
+			err = fmt.Errorf("%w: %w", ErrNotAcquired, err)
+		}
+		return nil, err
+	}
+	if a.cmd.Owner == "" {
+		a.cmd.Owner = ownerPrefix + "1." + strconv.FormatUint(uint64(a.cmd.Seq), 10)
+	}
+	within, release := s.within(ctx)
+	r, err := s.do(within, &a.cmd, false)
+	release()
+	switch {
+	case err == nil:
+		if g := s.answered(a, r); g != nil {
+			return g, nil
+		}
+		return s.outcome(ctx, a)
+	case s.cause() != nil:
+		return nil, s.cause()
+	default:
+		return nil, s.withdraw(ctx, a, err)
+	}
+}
+
+// answered takes an answer to the acquire; a grant that is valid at once is
+// given to the application.
+func (s *session) answered(a *acquiring, r fsm.Result) *Grant {
+	s.mu.Lock()
+	now := s.now()
+	s.credit(a.sent, now, r)
+	s.settle(a, r)
+	g := a.grant
+	if g != nil && (g.cause != nil || !s.hold(g, now)) {
+		g = nil
+	}
+	s.unlock()
+	s.heed(r)
+	return g
+}
+
+// settle takes what an answer or an event says of the acquire: that it waits,
+// or how it ended, which counts once. mu is held.
+func (s *session) settle(a *acquiring, r fsm.Result) {
+	if a.settled {
+		return
+	}
+	if r.Status == fsm.StatusQueued {
+		a.parked = true
+		s.settleSeq(a.cmd.Seq)
+		return
+	}
+	a.settled, a.result = true, r
+	if r.Status == fsm.StatusOK {
+		s.granted(a, r)
+	}
+	delete(s.acquires, a.cmd.Seq)
+	s.settleSeq(a.cmd.Seq)
+	if a.done != nil {
+		close(a.done)
+	}
+}
+
+// granted makes the grant known before anything else can be heard of it.
+func (s *session) granted(a *acquiring, r fsm.Result) {
+	if a.abandoned {
+		a.jobs++
+		s.drop(drop{grant: r.Grant, part: a})
+		return
+	}
+	g := &Grant{
+		Name: a.cmd.Wants[0].Name, Token: r.Token,
+		session: s, id: r.Grant, until: r.Until, count: r.Count, place: -1,
+	}
+	a.grant = g
+	s.grants[g.id] = g
+	switch early, lost := s.lostEarly[g.id]; {
+	case lost:
+		s.finish(g, early.cause)
+	case s.over != nil:
+		s.finish(g, s.over)
+	case s.closing:
+		s.finish(g, ErrClosed)
+	}
+}
+
+// outcome waits until the acquire has ended, and for a grant until it is valid.
+func (s *session) outcome(ctx context.Context, a *acquiring) (*Grant, error) {
+	asked := time.Duration(-1) // when a renewal was first asked for
+	for {
+		s.mu.Lock()
+		switch {
+		case s.over != nil:
+			s.unlock()
+			return nil, s.cause()
+		case a.settled && a.grant == nil:
+			s.unlock()
+			return nil, refused(ctx, a.result)
+		case a.settled && a.grant.cause != nil:
+			s.unlock()
+			return nil, a.grant.cause
+		}
+		var wait <-chan struct{}
+		if a.settled {
+			now := s.now()
+			if s.hold(a.grant, now) {
+				s.unlock()
+				return a.grant, nil
+			}
+			if asked < 0 {
+				asked = now
+			}
+			if s.hopeless(a.grant, now, asked) {
+				s.finish(a.grant, fmt.Errorf("%w: its max hold had passed before the grant was heard of", ErrLost))
+				s.drop(drop{grant: a.grant.id})
+				s.unlock()
+				return nil, a.grant.cause
+			}
+			if s.credited == nil {
+				s.credited = make(chan struct{})
+			}
+			wait = s.credited
+			s.renewals.wanted = true
+		} else {
+			if a.done == nil {
+				a.done = make(chan struct{})
+			}
+			wait = a.done
+		}
+		s.unlock()
+		if asked >= 0 {
+			s.poke()
+		}
+		select {
+		case <-wait:
+		case <-s.ctx.Done():
+		case <-ctx.Done():
+			return nil, s.withdraw(ctx, a, ErrUnknown)
+		}
+	}
+}
+
+// refused is the error of an acquire that ended without a grant.
+func refused(ctx context.Context, r fsm.Result) error {
+	err := ErrorOf(r)
+	if r.Status == fsm.StatusTimeout {
+		return fmt.Errorf("%w: %w", err, context.DeadlineExceeded)
+	}
+	if err == nil {
+		err = ErrUnknown // a status that no acquire ends with
+	}
+	return err
+}
+
+// withdraw sees to it that an acquire whose ctx has ended leaves neither a
+// hold nor a place in the queue, and tells how far that has come.
+func (s *session) withdraw(ctx context.Context, a *acquiring, why error) error {
+	s.mu.Lock()
+	a.withdrawn = make(chan struct{})
+	switch {
+	case s.over != nil:
+	case !a.settled && neverSent(why):
+		delete(s.acquires, a.cmd.Seq)
+		s.settleSeq(a.cmd.Seq)
+		s.unlock()
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		return why
+	case !a.settled:
+		a.abandoned = true
+		a.jobs++
+		s.spawn(func() { s.abandon(a) })
+	case a.grant != nil && a.grant.cause == nil:
+		s.finish(a.grant, context.Canceled)
+		a.jobs++
+		s.drop(drop{grant: a.grant.id, part: a})
+	default:
+		close(a.withdrawn)
+	}
+	s.unlock()
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	cause := ctx.Err()
+	if cause == nil {
+		cause = why
+	}
+	select {
+	case <-a.withdrawn:
+		return fmt.Errorf("%w: %w", ErrNotAcquired, cause)
+	case <-s.ctx.Done(): // and nothing is left of it
+		return fmt.Errorf("%w: %w", ErrNotAcquired, cause)
+	case <-timer.C:
+		return fmt.Errorf("%w: %w", ErrUnknown, cause)
+	}
+}
+
+// abandon withdraws an acquire that is not answered, or waits. Until this is
+// answered the acquire's number is not settled, so that the machine still
+// knows how it was answered.
+func (s *session) abandon(a *acquiring) {
+	defer func() {
+		s.mu.Lock()
+		a.jobDone()
+		s.unlock()
+	}()
+	c := fsm.Command{Op: fsm.OpAbandon, Target: a.cmd.Seq}
+	sent, ok := s.issueAtOnce(&c)
+	if !ok {
+		// The window is full, perhaps of acquires like this one: were all to
+		// wait for room, none would come. An answer to this one makes some.
+		r, err := s.insist(s.ctx, &a.cmd)
+		if err != nil {
+			return
+		}
+		s.answered(a, r)
+		if r.Status != fsm.StatusQueued {
+			return
+		}
+	}
+	if _, err := s.complete(&c, sent); err != nil {
+		return // with the session everything of it ends
+	}
+	s.mu.Lock()
+	delete(s.acquires, a.cmd.Seq)
+	s.settleSeq(a.cmd.Seq)
+	s.unlock()
+}

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package lockapi
+
+import "time"
+
+func systemClock() func() time.Duration { return processClock() }

@@ -1,0 +1,115 @@
+package lockapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/lockd-io/lockd/fsm"
+)
+
+// A Mutex is one name to be held by one owner at a time. It is a description,
+// free to make and to copy; any number of goroutines may use it.
+//
+// Every acquire is its own owner, so that goroutines that share a Mutex
+// exclude each other: who acquires again what he holds waits for himself, as
+// with sync.Mutex. WithOwner makes it re-entrant.
+type Mutex struct {
+	client  *Client
+	name    string
+	owner   string
+	maxHold time.Duration
+}
+
+// WithOwner is a copy of m that acquires for the given owner: whoever acquires
+// with this Client and the same owner enters again, gets a grant more and the
+// token of the hold. Pass the owner along as a value (a request's id, say); a
+// goroutine is none. At most 128 bytes of UTF-8, and not beginning with "~".
+// "" is no explicit owner.
+func (m *Mutex) WithOwner(owner string) *Mutex {
+	c := *m
+	c.owner = owner
+	return &c
+}
+
+// WithMaxHold is a copy of m whose grants end by themselves after d, however
+// alive the holder is, and are then lost. It is counted from the grant, not
+// from the call. d must be more than the client's margin, the greater of a
+// tenth of its TTL and 200 ms, which the holder has to stop earlier; 0 is no
+// such limit.
+func (m *Mutex) WithMaxHold(d time.Duration) *Mutex {
+	c := *m
+	c.maxHold = d
+	return &c
+}
+
+// Acquire waits in the name's queue, first come first served, until it is
+// granted or ctx ends. On success the lock is held and the grant is valid.
+//
+// On error the lock is not held. When ctx ends, Acquire returns within a tenth
+// of a second, with ctx's error and ErrNotAcquired if the queue is as if it had
+// not been called; with ctx's error and ErrUnknown if nobody has confirmed it
+// yet (the client goes on in the background until it is so, and if the client
+// dies, its session's end does it); with ctx's error and ErrUnavailable if
+// nothing was ever sent. If a session ends while Acquire waits, it queues
+// again under the next one. Further errors: ErrInvalid, ErrLimit, ErrConflict,
+// ErrUnsupported, ErrFenced, ErrClosed, and ErrLost if MaxHold had passed
+// before the grant could be used.
+func (m *Mutex) Acquire(ctx context.Context) (*Grant, error) { return m.acquire(ctx, true) }
+
+// TryAcquire is Acquire without a queue: if somebody else holds the lock or
+// waits for it, it returns ErrNotAcquired. It waits for an answer all the
+// same, while the service cannot be reached; ctx bounds that.
+func (m *Mutex) TryAcquire(ctx context.Context) (*Grant, error) { return m.acquire(ctx, false) }
+
+func (m *Mutex) acquire(ctx context.Context, wait bool) (*Grant, error) {
+	if err := m.validate(); err != nil {
+		return nil, wrapped("acquire", m.name, err)
+	}
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, wrapped("acquire", m.name, fmt.Errorf("%w: %w", ErrNotAcquired, err))
+		}
+		s, err := m.client.session(ctx)
+		if err == nil {
+			var g *Grant
+			if g, err = s.acquire(ctx, m, wait); err == nil {
+				return g, nil
+			}
+		}
+		// A session that is over took nothing with it that was ever given to
+		// the caller, so he loses only his place. Any other error is his.
+		if !errors.Is(err, ErrSessionGone) {
+			return nil, wrapped("acquire", m.name, err)
+		}
+	}
+}
+
+// validate tells what is wrong before anything is sent. (The machine checks
+// again; it has the last word.)
+func (m *Mutex) validate() error {
+	switch d := m.maxHold; {
+	case !fsm.ValidName(m.name):
+		return fmt.Errorf("%w (%s)", ErrInvalid, fsm.LimitName)
+	case !fsm.ValidText(m.owner, fsm.OwnerSizeMax):
+		return fmt.Errorf("%w (%s)", ErrInvalid, fsm.LimitOwner)
+	case strings.HasPrefix(m.owner, ownerPrefix):
+		return fmt.Errorf("%w: owners that begin with %q are the client's own", ErrInvalid, ownerPrefix)
+	case d != 0:
+		return m.client.validHold(d)
+	}
+	return nil
+}
+
+// validHold refuses a MaxHold that no grant would survive.
+func (c *Client) validHold(d time.Duration) error {
+	switch margin := marginOf(c.options.TTL); {
+	case d < 0 || fsm.Duration(d) > fsm.MaxHoldMax:
+		return fmt.Errorf("%w (%s)", ErrInvalid, fsm.LimitMaxHold)
+	case d <= margin:
+		return fmt.Errorf("%w: a max hold of %v is not more than the margin of %v that a holder stops early", ErrInvalid, d, margin)
+	}
+	return nil
+}
