@@ -3,8 +3,12 @@ package cluster
 import (
 	"context"
 	"errors"
+	"io"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/raft"
 
 	"github.com/lockd-io/lockd/fsm"
 	"github.com/lockd-io/lockd/lockapi"
@@ -51,7 +55,7 @@ func TestDivergedNodeStops(t *testing.T) {
 	other.Apply(m.state.Applied(), 1, &fsm.Entry{Commands: []fsm.Command{{Op: fsm.OpRead}}})
 	m.state = other
 	m.mu.Unlock()
-	w.submit(follower, p.acquire("n", 0))
+	w.do(w.leader(), p.acquire("n", 0)) // nobody at the follower waits for it
 	w.stops(follower, ErrDiverged)
 	if r := w.do(w.leader(), p.acquire("m", 0)); r.Status != fsm.StatusOK {
 		t.Errorf("the others: %+v", r)
@@ -91,6 +95,13 @@ func TestCorruptEntryStopsTheNode(t *testing.T) {
 	}
 	if _, err := leader.machine.Snapshot(); err == nil {
 		t.Error("a snapshot of a state that lacks an entry")
+	}
+	entry := fsm.SealEntry(fsm.AppendEntryHeader(nil), 1, 0, fsm.Check{}, 0)
+	if leader.machine.Apply(&raft.Log{Index: 1 << 20, Term: 1, Data: entry}); leader.machine.known().applied > applied+1 {
+		t.Error("an entry was applied past the corrupt one")
+	}
+	if err := leader.machine.Restore(io.NopCloser(strings.NewReader(""))); err == nil {
+		t.Error("a snapshot was installed into a node that has stopped")
 	}
 }
 
