@@ -28,6 +28,7 @@ type hold struct {
 
 // A grant is one successful acquire. It is immutable, its timer aside.
 type grant struct {
+	era     uint64
 	id      GrantID
 	session SessionID
 	seq     Seq // of the acquire
@@ -52,6 +53,28 @@ func (l *lock) clone() *lock {
 		c.holds[i].grants = slices.Clone(c.holds[i].grants)
 	}
 	return &c
+}
+
+// add puts h at the end, over the memory of a hold that was removed.
+func (l *lock) add(h hold) int {
+	i := len(l.holds)
+	if i == cap(l.holds) {
+		l.holds = append(l.holds, h)
+		return i
+	}
+	l.holds = l.holds[:i+1]
+	h.grants = l.holds[i].grants[:0]
+	l.holds[i] = h
+	return i
+}
+
+// remove takes the hold at i away and leaves its memory behind the last one.
+func (l *lock) remove(i int) {
+	last := len(l.holds) - 1
+	left := hold{grants: l.holds[i].grants[:0]}
+	copy(l.holds[i:], l.holds[i+1:])
+	l.holds[last] = left
+	l.holds = l.holds[:last]
 }
 
 // held finds the place of an owner's hold; -1 if there is none.
@@ -109,7 +132,8 @@ func (s *State) room(ss *session) Result {
 }
 
 func (s *State) newLock(want *Want) *lock {
-	l := &lock{era: s.era, name: strings.Clone(want.Name), kind: want.Kind}
+	l := s.spare.lock()
+	*l = lock{era: s.era, name: strings.Clone(want.Name), kind: want.Kind, holds: l.holds[:0]}
 	s.locks.ReplaceOrInsert(l)
 	return l
 }
@@ -122,16 +146,17 @@ func (s *State) give(ss *session, l *lock, seq Seq, owner string, maxHold Durati
 	i := l.held(ss.id, owner)
 	if i < 0 {
 		s.lastToken++ // I3: tokens never repeat and always rise
-		i = len(l.holds)
-		l.holds = append(l.holds, hold{
+		i = l.add(hold{
 			session: ss.id, owner: strings.Clone(owner), mode: Exclusive,
 			token: makeToken(s.epoch, s.lastToken), since: s.now,
 		})
 	}
 	h := &l.holds[i]
 	h.grants = append(h.grants, s.lastGrant)
-	g := &grant{
-		id: s.lastGrant, session: ss.id, seq: seq, name: l.name, owner: h.owner, token: h.token,
+	g := s.spare.grant()
+	*g = grant{
+		era: s.era, id: s.lastGrant, session: ss.id, seq: seq,
+		name: l.name, owner: h.owner, token: h.token,
 	}
 	if maxHold > 0 {
 		g.until = s.now.Add(maxHold)
@@ -166,12 +191,13 @@ func (s *State) dropGrant(g *grant) uint32 {
 	i := l.held(g.session, g.owner)
 	h := &l.holds[i]
 	h.grants = slices.DeleteFunc(h.grants, func(id GrantID) bool { return id == g.id })
-	if left := uint32(len(h.grants)); left > 0 {
-		return left
+	left := uint32(len(h.grants))
+	if left == 0 {
+		l.remove(i)
+		s.handOver(l)
 	}
-	l.holds = slices.Delete(l.holds, i, i+1)
-	s.handOver(l)
-	return 0
+	s.spare.keepGrant(g, s.era)
+	return left
 }
 
 // handOver grants a free lock to the head of its queue, or forgets the name.
@@ -182,6 +208,7 @@ func (s *State) handOver(l *lock) {
 	w := s.head(l)
 	if w == nil {
 		s.locks.Delete(l)
+		s.spare.keepLock(l, s.era)
 		return
 	}
 	s.unpark(w)
@@ -197,7 +224,7 @@ func (s *State) extend(ss *session, id GrantID, d Duration) Result {
 	}
 	if until := s.now.Add(d); g.until != 0 && until > g.until {
 		later := *g // views may still see g
-		later.until = until
+		later.era, later.until = s.era, until
 		s.timers.move(later.timer, until)
 		s.grants.ReplaceOrInsert(&later)
 		g = &later

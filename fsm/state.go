@@ -34,6 +34,7 @@ type State struct {
 	era    uint64
 	timers timerHeap
 	opens  map[Nonce]SessionID // nonces of living sessions; never ranged over
+	spare  spares
 
 	// Scratch of one Apply.
 	out   []Outcome
