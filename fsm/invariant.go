@@ -11,7 +11,7 @@ func (s *State) Check() (err error) {
 		}
 		return false
 	}
-	c := &checker{s: s, broken: broken, tokens: make(map[Token]bool)}
+	c := &checker{s: s, broken: broken, tokens: make(map[Token]bool, s.locks.Len())}
 	s.locks.Ascend(c.lock)
 	s.queues.Ascend(c.waiter)
 	s.sessions.Ascend(c.session)

@@ -194,13 +194,12 @@ func (s *State) loadHold(r *reader[string]) bool {
 			session: h.session, name: name, owner: h.owner, token: h.token,
 			id: GrantID(r.uvarint()), seq: Seq(r.uvarint()), until: r.instant(),
 		}
-		if s.grant(g.session, g.id) != nil {
-			return false
-		}
 		if g.until > 0 {
 			g.timer = s.timers.add(g.until, timerGrant, uint64(g.id), g.session)
 		}
-		s.grants.ReplaceOrInsert(g)
+		if _, twice := s.grants.ReplaceOrInsert(g); twice {
+			return false
+		}
 		h.grants = append(h.grants, g.id)
 		ss.grants++
 	}
