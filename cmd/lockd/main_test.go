@@ -1,0 +1,140 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain makes the test binary lockd when it is called by that name.
+func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"lockd": main}) }
+
+// lockd is the program, run beside the test.
+func lockd(t *testing.T, args ...string) (*exec.Cmd, *bufio.Scanner) {
+	t.Helper()
+	cmd := exec.Command("lockd", args...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	return cmd, bufio.NewScanner(out)
+}
+
+// awaitLine reads up to the line that begins so, and returns the rest of it.
+func awaitLine(t *testing.T, lines *bufio.Scanner, prefix string) string {
+	t.Helper()
+	for lines.Scan() {
+		if rest, found := strings.CutPrefix(lines.Text(), prefix); found {
+			return rest
+		}
+	}
+	t.Fatalf("the program ended without a line %q", prefix)
+	return ""
+}
+
+// end tells a program to end, and wants it to end well.
+func end(t *testing.T, cmd *exec.Cmd, sig syscall.Signal) {
+	t.Helper()
+	if err := cmd.Process.Signal(sig); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("ended by %v: %v", sig, err)
+	}
+}
+
+// TestScripts runs testdata/*.txtar, each against one cluster that they share.
+func TestScripts(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	dev, lines := lockd(t, "dev", "--listen", "127.0.0.1:0", "--log-level", "error")
+	endpoints := awaitLine(t, lines, "ready endpoints=")
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("LOCKD_ENDPOINTS", endpoints)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": code, "await": await},
+	})
+	t.Cleanup(func() {
+		end(t, dev, syscall.SIGINT)
+		left, err := os.ReadDir(os.Getenv("TMPDIR"))
+		if err != nil || len(left) > 0 {
+			t.Errorf("dev leaves %v in the temporary directory (%v)", left, err)
+		}
+	})
+}
+
+// code N COMMAND...: the command ends with exit code N.
+func code(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	var exit *exec.ExitError
+	if err := ts.Exec(args[1], args[2:]...); errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+// await TEXT COMMAND...: the command prints the text, sooner or later.
+func await(ts *testscript.TestScript, _ bool, args []string) {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		if err := ts.Exec(args[1], args[2:]...); err == nil && strings.Contains(ts.ReadFile("stdout"), args[0]) {
+			return
+		}
+	}
+	ts.Fatalf("no %q", args[0])
+}
+
+// TestServe: one node serves, ends well when it is told to, and goes on from
+// there.
+func TestServe(t *testing.T) {
+	args := []string{"serve", "--node-id", "a", "--data-dir", t.TempDir(), "--listen", "127.0.0.1:0",
+		"--advertise", "localhost:7600", "--bootstrap-expect", "1", "--log-level", "error"}
+	last := 0
+	for range 2 {
+		node, lines := lockd(t, args...)
+		address := awaitLine(t, lines, "ready node=a listen=")
+		out, err := exec.Command("lockd", "run", "--endpoints", address, "x", "--", "sh", "-c", "echo $LOCKD_TOKEN").CombinedOutput()
+		token, _ := strconv.Atoi(strings.TrimSpace(string(out)))
+		if err != nil || token <= last {
+			t.Errorf("run: %v\n%s, after token %d", err, out, last)
+		}
+		last = token
+		end(t, node, syscall.SIGTERM)
+	}
+}
+
+// TestServeRefusesAnotherID: a directory belongs to one node for ever.
+func TestServeRefusesAnotherID(t *testing.T) {
+	args := []string{"serve", "--data-dir", t.TempDir(), "--listen", "127.0.0.1:0", "--bootstrap-expect", "1",
+		"--log-level", "error", "--node-id"}
+	node, lines := lockd(t, append(args, "a")...)
+	awaitLine(t, lines, "ready ")
+	end(t, node, syscall.SIGTERM)
+	out, err := exec.Command("lockd", append(args, "b")...).CombinedOutput()
+	if err == nil || !strings.Contains(string(out), `"a"`) && !strings.Contains(string(out), " a") {
+		t.Errorf("as b: %v\n%s", err, out)
+	}
+}

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/lockd-io/lockd/cluster"
+	"github.com/lockd-io/lockd/transport"
+	"github.com/spf13/cobra"
+)
+
+// A serveFlags is the command line of one node.
+type serveFlags struct {
+	config   cluster.Config
+	keyFile  string
+	insecure bool
+	log      logFlags
+}
+
+func newServe() *cobra.Command {
+	var f serveFlags
+	command := &cobra.Command{
+		Use:   "serve --node-id ID --data-dir DIR --listen HOST:PORT",
+		Short: "Run one node of a cluster",
+		Long: `serve runs one node. Three or five make a cluster that survives one or two of
+them. All protocols share the one port; --join names that port of other nodes.
+
+It prints "ready node=ID listen=HOST:PORT" when it has caught up with a leader.
+SIGTERM hands the leadership over, lets clients go elsewhere and stops; the
+node stays a member. A node that stops by itself exits with 70 and says why.
+
+There is no TLS yet: off loopback everything, secrets of sessions included,
+travels in clear, which takes --insecure, and takes a key that all nodes share:
+any file of at least 16 random bytes, as "openssl rand -base64 32" makes one.
+
+Every flag is also LOCKD_* in the environment and a key of the YAML file.`,
+		Example: `  # on each of three machines, with its own id and address
+  lockd serve --node-id n1 --data-dir /var/lib/lockd --listen 10.0.0.1:7600 \
+    --join 10.0.0.1:7600,10.0.0.2:7600,10.0.0.3:7600 --bootstrap-expect 3 \
+    --gossip-key-file /etc/lockd/key --insecure
+
+  lockd serve --config /etc/lockd/lockd.yaml`,
+		Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error {
+			return failed(serve(command.Context(), &f, command.OutOrStdout(), command.ErrOrStderr()))
+		},
+	}
+	flags := command.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&f.config.ID, "node-id", "", "name of the node in its cluster, for ever")
+	flags.StringVar(&f.config.DataDir, "data-dir", "", "directory of the log, the snapshots and the identity")
+	flags.StringVar(&f.config.Listen, "listen", "", "`HOST:PORT` to listen on")
+	flags.StringVar(&f.config.Advertise, "advertise", "", "`HOST:PORT` that others reach it by (default: --listen)")
+	flags.StringSliceVar(&f.config.Join, "join", nil, "`HOST:PORT,...` of other nodes; one that answers is enough")
+	flags.IntVar(&f.config.BootstrapExpect, "bootstrap-expect", 0, "form a new cluster of this many empty nodes")
+	flags.StringVar(&f.keyFile, "gossip-key-file", "", "file with the key that all nodes share")
+	flags.BoolVar(&f.insecure, "insecure", false, "listen off loopback without TLS")
+	flags.String("config", "", "YAML `FILE` with flags as keys")
+	flags.DurationVar(&f.config.HeartbeatTimeout, "heartbeat-timeout", 0,
+		"silence after which nodes elect another leader, the same on all (default 700ms)")
+	flags.Int64Var(&f.config.SnapshotBytes, "snapshot-bytes", 0, "bytes of log between snapshots (default 64 MiB)")
+	flags.DurationVar(&f.config.SnapshotInterval, "snapshot-interval", 0, "snapshot at least this often when anything happens")
+	flags.Uint64Var(&f.config.TrailingLogs, "trailing-logs", 0, "log entries kept behind a snapshot (default 1024)")
+	f.log.add(flags, "info")
+	return command
+}
+
+// serve runs a node until it is told to end or stops by itself.
+func serve(ctx context.Context, f *serveFlags, stdout, stderr io.Writer) error {
+	logger, _, err := f.log.logger(stderr)
+	if err != nil {
+		return err
+	}
+	f.config.Logger = logger
+	if err := f.check(); err != nil {
+		return err
+	}
+	ctx, restore := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer restore()
+	port, err := transport.Listen(f.config.Listen, transport.Options{Logger: f.config.Logger})
+	if err != nil {
+		return err
+	}
+	s, err := startServer(port, f.config)
+	if err != nil {
+		return err
+	}
+	if err := s.node.WaitReady(ctx); err == nil {
+		fmt.Fprintf(stdout, "ready node=%s listen=%s\n", f.config.ID, s.address())
+	}
+	select {
+	case <-ctx.Done():
+		restore() // a second signal ends the process at once
+		return s.stop()
+	case <-s.node.Done():
+		err := s.node.Err()
+		_ = s.close()
+		return &exitError{exitSoftware, err}
+	}
+}
+
+// check refuses what would work but should not: what cannot work, the parts
+// refuse themselves.
+func (f *serveFlags) check() error {
+	for _, required := range []struct{ flag, value string }{
+		{"node-id", f.config.ID}, {"data-dir", f.config.DataDir}, {"listen", f.config.Listen},
+	} {
+		if required.value == "" {
+			return usage("--%s is required", required.flag)
+		}
+	}
+	if f.keyFile != "" {
+		key, err := readKey(f.keyFile, f.config.Logger)
+		if err != nil {
+			return usage("--gossip-key-file: %w", err)
+		}
+		f.config.ClusterKey = key
+	}
+	for _, address := range []string{f.config.Listen, f.config.Advertise} {
+		if address == "" || onLoopback(address) {
+			continue
+		}
+		if !f.insecure {
+			return usage("%s is not on loopback, and there is no TLS yet: everything would travel in clear. "+
+				"--insecure accepts that", address)
+		}
+		if f.keyFile == "" {
+			return usage("%s is not on loopback: --gossip-key-file is required, or anybody could be a node", address)
+		}
+	}
+	return nil
+}
+
+// onLoopback tells whether only this machine can reach an address. A bad
+// address counts as such; it is refused by who uses it.
+func onLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil || host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// readKey reads the key without the white space around it.
+func readKey(path string, logger *slog.Logger) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode().Perm()&0o007 != 0 {
+		logger.Warn("everybody on this machine may read the key", "file", path)
+	}
+	key, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if key = bytes.TrimSpace(key); len(key) == 0 {
+		return nil, fmt.Errorf("%s is empty", path)
+	}
+	return key, nil
+}
