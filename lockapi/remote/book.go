@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -50,12 +51,18 @@ func (b *book) rank(address string, now time.Time) int {
 	return 0
 }
 
-// shun makes an address that has failed the last choice for a while.
+// shun makes an address that has failed the last choice for a while. Who used
+// to answer there may be elsewhere now.
 func (b *book) shun(address string, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.forget(address)
 	spell := min(max(2*b.shunned[address].spell, avoidMin), avoidMax)
 	b.shunned[address] = shunned{now.Add(spell), spell}
+}
+
+func (b *book) forget(address string) {
+	maps.DeleteFunc(b.nodes, func(_, at string) bool { return at == address })
 }
 
 func (b *book) shuns(address string, now time.Time) bool {
@@ -83,6 +90,7 @@ func (b *book) learn(address string, h *lockdv1.Hello) bool {
 			return false
 		}
 	}
+	b.forget(address)
 	if h.GetNode() != "" {
 		b.nodes[h.GetNode()] = address
 	}

@@ -21,9 +21,9 @@ func (b *Backend) receive(l *link, outcomes []rpc.Outcome, woken []*call) []*cal
 			b.event(&o.Outcome)
 			continue
 		}
-		if s := l.attaches[o.Key]; s != nil {
+		if a, ours := l.attaches[o.Key]; ours {
 			delete(l.attaches, o.Key)
-			woken = b.reattached(l, s, o, woken)
+			woken = b.reattached(l, a, o, woken)
 			continue
 		}
 		a := b.inflight[o.Key]
@@ -72,7 +72,8 @@ func (b *Backend) answered(l *link, a *call, r fsm.Result, woken []*call) []*cal
 }
 
 // reattached takes the answer to an attach of the backend's own.
-func (b *Backend) reattached(l *link, s *session, o *rpc.Outcome, woken []*call) []*call {
+func (b *Backend) reattached(l *link, by attaching, o *rpc.Outcome, woken []*call) []*call {
+	s := by.session
 	if s.attaching == l {
 		s.attaching = nil
 	}
@@ -81,12 +82,9 @@ func (b *Backend) reattached(l *link, s *session, o *rpc.Outcome, woken []*call)
 		l.doubt()
 	case o.Result.Status == fsm.StatusOK:
 		l.served.Store(true)
-		if l == b.link || s.attached == nil {
-			s.attached = l
-		}
-		for a := s.calls; a != nil; a = a.next {
-			b.send(a)
-		}
+		b.admit(s, l)
+	case by.secret != s.secret: // somebody has attached it with the right one
+		b.admit(s, s.attached)
 	case o.Result.Status == fsm.StatusSessionGone, o.Result.Status == fsm.StatusFenced, o.Result.Status == fsm.StatusBadSecret:
 		l.served.Store(true)
 		return b.end(s, o.Result, woken)

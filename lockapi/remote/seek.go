@@ -2,13 +2,8 @@ package remote
 
 import (
 	"context"
-	"errors"
 	"time"
 )
-
-// errNotLeading: who answers at the leader's address is not, or does not say
-// that he is, the leader.
-var errNotLeading = errors.New("the node there does not lead")
 
 // seek looks for a node until it has found one; nil if the backend is closed.
 func (b *Backend) seek(failures int) *link {
@@ -23,7 +18,7 @@ func (b *Backend) seek(failures int) *link {
 	}
 }
 
-// An attempt is one address of a race.
+// An attempt is what came of dialling an address.
 type attempt struct {
 	address string
 	link    *link
@@ -93,11 +88,17 @@ func (r *race) start(address string) {
 	}
 	r.tried[address] = true
 	r.running++
-	r.b.work.Go(func() {
-		l, err := r.b.dial(r.ctx, address)
+	r.b.try(r.ctx, address, r.results)
+}
+
+// try dials in the background. A link that nobody takes before ctx ends is
+// closed.
+func (b *Backend) try(ctx context.Context, address string, results chan<- attempt) {
+	b.work.Go(func() {
+		l, err := b.dial(ctx, address)
 		select {
-		case r.results <- attempt{address, l, err}:
-		case <-r.ctx.Done():
+		case results <- attempt{address, l, err}:
+		case <-ctx.Done():
 			if l != nil {
 				l.close()
 			}

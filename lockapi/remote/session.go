@@ -71,6 +71,13 @@ func (b *Backend) tidy(s *session) {
 	}
 }
 
+// attaching is an attach of the backend's own account, and the secret that it
+// was made with: the right one may become known while it is under way.
+type attaching struct {
+	session *session
+	secret  fsm.Secret
+}
+
 // reattach has s attached on l, on the backend's own account.
 func (b *Backend) reattach(s *session, l *link) {
 	if s.attaching == l {
@@ -80,7 +87,7 @@ func (b *Backend) reattach(s *session, l *link) {
 	c := b.attachCommand(lockapi.Attachment{
 		Session: s.id, Incarnation: s.incarnation, Renewal: s.renewal, Secret: s.secret,
 	})
-	l.attaches[c.Key()] = s
+	l.attaches[c.Key()] = attaching{s, s.secret}
 	l.out.Command(&c)
 }
 
@@ -135,9 +142,6 @@ func (b *Backend) proven(l *link, id fsm.SessionID, c *fsm.Command, f *feed) {
 		s = b.know(id, 0)
 	}
 	s.secret = c.Secret
-	if l == b.link || s.attached == nil {
-		s.attached = l
-	}
 	s.incarnation = max(c.Incarnation, 1) // an open has none, and means the first
 	if c.Op == fsm.OpAttach {
 		s.renewal = c.Seq
@@ -147,6 +151,15 @@ func (b *Backend) proven(l *link, id fsm.SessionID, c *fsm.Command, f *feed) {
 			s.feed.close()
 		}
 		s.feed = f
+	}
+	b.admit(s, l)
+}
+
+// admit sends what has waited for s to be attached, which it is on l. An answer
+// from a link that has been replaced says nothing of the present one.
+func (b *Backend) admit(s *session, l *link) {
+	if l == b.link || s.attached == nil {
+		s.attached = l
 	}
 	for a := s.calls; a != nil; a = a.next {
 		b.send(a)

@@ -1,8 +1,16 @@
 package remote
 
 import (
+	"context"
+	"errors"
 	"time"
+
+	"github.com/lockd-io/lockd/transport/rpc/lockdv1"
 )
+
+// errNotLeading: who answers at the leader's address is not, or does not say
+// that he is, the leader.
+var errNotLeading = errors.New("the node there does not lead")
 
 // run keeps the backend linked until it is closed.
 func (b *Backend) run() {
@@ -31,24 +39,30 @@ func (b *Backend) run() {
 }
 
 // tend looks after the link until there is a better one, which it returns, or
-// another must be sought. The link may be of use until that is found.
+// another must be sought. The link may be of use until that is found. quiet
+// counts links in a row that were given up for silence.
 func (b *Backend) tend(l *link, quiet *int) (better *link) {
 	if l == nil {
 		return nil
 	}
+	ctx, cancel := context.WithCancel(b.ctx)
+	defer cancel() // a leader that answers after this is closed
 	ticker := time.NewTicker(look)
 	defer ticker.Stop()
+	p := pursuit{b: b, ctx: ctx, link: l, results: make(chan attempt)}
 	heard, silence := l.heard.Load(), 0
 	for {
-		if better := b.follow(l); better != nil {
-			return better
-		}
+		p.follow()
 		select {
-		case <-b.ctx.Done():
+		case <-ctx.Done():
 			return nil
 		case <-l.broken:
 			b.book.shun(l.address, time.Now())
 			return nil
+		case got := <-p.results:
+			if p.caught(got) {
+				return got.link
+			}
 		case <-l.news:
 		case <-ticker.C:
 			if now := l.heard.Load(); now != heard || !b.waiting(l) {
@@ -63,21 +77,28 @@ func (b *Backend) tend(l *link, quiet *int) (better *link) {
 				b.book.forgive(l.address)
 			}
 		}
-		why := ""
-		switch {
-		case l.hello.Load().GetDraining():
-			why = "the node is about to stop"
-		case l.doubted.Load() && time.Since(l.born) >= doubtAfter:
-			why = "a command is not answered"
-		case silence >= quietLooks<<min(*quiet, quietDoublings):
-			why = "the node is silent"
-			*quiet++
-		default:
-			continue
+		if why := l.fault(silence, *quiet); why != "" {
+			if silence > 0 {
+				*quiet++
+			}
+			b.log.Info("remote: link given up", "address", l.address, "node", l.hello.Load().GetNode(), "why", why)
+			b.book.shun(l.address, time.Now())
+			return nil
 		}
-		b.log.Info("remote: link given up", "address", l.address, "node", l.hello.Load().GetNode(), "why", why)
-		b.book.shun(l.address, time.Now())
-		return nil
+	}
+}
+
+// fault says why a link that stands is to be given up; nothing if it is not.
+func (l *link) fault(silence, quiet int) string {
+	switch {
+	case l.hello.Load().GetDraining():
+		return "the node is about to stop"
+	case l.doubted.Load() && time.Since(l.born) >= doubtAfter:
+		return "a command is not answered"
+	case silence >= quietLooks<<min(quiet, quietDoublings):
+		return "the node is silent"
+	default:
+		return ""
 	}
 }
 
@@ -88,28 +109,48 @@ func (b *Backend) waiting(l *link) bool {
 	return len(b.inflight) > 0 || len(l.attaches) > 0
 }
 
-// follow makes a link to the node that leads, if that is another one.
-func (b *Backend) follow(l *link) *link {
-	h := l.hello.Load()
-	b.book.learn(l.address, h)
-	leader := b.book.leader(h)
-	if b.options.Spread || leader == "" || leader == l.address || b.book.shuns(leader, time.Now()) {
-		return nil
+// A pursuit is after the node that leads, while the link goes on.
+type pursuit struct {
+	b       *Backend
+	ctx     context.Context // ends with the tending of the link
+	link    *link
+	results chan attempt
+	heeded  *lockdv1.Hello // what the book has been told
+	leader  string         // the node that is being dialled; empty if none is
+}
+
+// follow dials the node that leads, if that is another one.
+func (p *pursuit) follow() {
+	h := p.link.hello.Load()
+	if h != p.heeded {
+		p.b.book.learn(p.link.address, h)
+		p.heeded = h
 	}
-	next, err := b.dial(b.ctx, leader)
-	if err == nil {
-		// It must say so itself: two nodes that each believe in the other would
-		// be followed for ever.
-		said := next.hello.Load()
-		if said.GetNode() == said.GetLeader() && said.GetNode() == h.GetLeader() && b.book.learn(leader, said) {
-			return next
+	if p.leader != "" || p.b.options.Spread {
+		return
+	}
+	address := p.b.book.leader(h)
+	if address == "" || address == p.link.address || p.b.book.shuns(address, time.Now()) {
+		return
+	}
+	p.leader = h.GetLeader()
+	p.b.try(p.ctx, address, p.results)
+}
+
+// caught tells whether the leader was reached. It must say itself that it
+// leads: two nodes that each believe in the other would be followed for ever.
+func (p *pursuit) caught(got attempt) bool {
+	leader := p.leader
+	p.leader = ""
+	if got.err == nil {
+		h := got.link.hello.Load()
+		if h.GetNode() == leader && h.GetLeader() == leader && p.b.book.learn(got.address, h) {
+			return true
 		}
-		err = errNotLeading
+		got.link.close()
+		got.err = errNotLeading
 	}
-	if next != nil {
-		next.close()
-	}
-	b.book.shun(leader, time.Now())
-	b.log.Info("remote: the leader cannot be reached", "leader", h.GetLeader(), "address", leader, "error", err)
-	return nil
+	p.b.book.shun(got.address, time.Now())
+	p.b.log.Info("remote: the leader cannot be reached", "leader", leader, "address", got.address, "error", got.err)
+	return false
 }

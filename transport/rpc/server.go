@@ -27,8 +27,9 @@ import (
 type Options struct {
 	// Status tells what the node knows of its cluster: streams are told who
 	// leads, and calls of Status the rest. It is asked often and must not wait.
-	// nil asks the backend, if that has a method of this name and type; if it
-	// has none, clients learn nothing and stay where they are.
+	// nil asks the backend, if that has a method of this name and type, and
+	// whose LeaderChanges, if it has that too, tells when to ask; if it has
+	// none, clients learn nothing and stay where they are.
 	Status func(context.Context) (lockapi.Status, error)
 	// Logger hears of streams that misbehave and of stopping. nil is silent.
 	Logger *slog.Logger
@@ -45,6 +46,10 @@ type statuser interface {
 	Status(context.Context) (lockapi.Status, error)
 }
 
+// A leaderWatcher has a channel that closes when who leads has changed. It is
+// asked for first, and for who leads then.
+type leaderWatcher interface{ LeaderChanges() <-chan struct{} }
+
 // Server serves lockd.v1, with gRPC's health and reflection services, over a
 // backend. The backend stays its maker's, and must outlive the server.
 type Server struct {
@@ -52,6 +57,7 @@ type Server struct {
 	backend lockapi.Backend
 	submit  func(fsm.Command, func(fsm.Result, error)) // nil: a goroutine per command
 	status  func(context.Context) (lockapi.Status, error)
+	changes func() <-chan struct{} // nil: look now and then
 	log     *slog.Logger
 	grpc    *grpc.Server
 	health  *health.Server
@@ -80,6 +86,9 @@ func New(b lockapi.Backend, o Options) *Server {
 	}
 	if own, ok := b.(statuser); ok && s.status == nil {
 		s.status = own.Status
+		if w, ok := b.(leaderWatcher); ok {
+			s.changes = w.LeaderChanges
+		}
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -228,11 +237,16 @@ func (s *Server) keepLooking() {
 		ticker := time.NewTicker(leaderLook)
 		defer ticker.Stop()
 		for {
+			var changed <-chan struct{}
+			if s.changes != nil {
+				changed = s.changes()
+			}
+			s.look(s.ctx)
 			select {
 			case <-s.ctx.Done():
 				return
+			case <-changed:
 			case <-ticker.C:
-				s.look(s.ctx)
 			}
 		}
 	})

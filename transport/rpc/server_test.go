@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -488,6 +489,38 @@ func TestLeaders(t *testing.T) {
 	}
 	if err := <-stopped; err != nil {
 		t.Error(err)
+	}
+}
+
+// watched is a backend that tells when who leads has changed.
+type watched struct {
+	*machine
+	at atomic.Pointer[office]
+}
+
+type office struct {
+	leader  string
+	changed chan struct{}
+}
+
+func (w *watched) LeaderChanges() <-chan struct{} { return w.at.Load().changed }
+
+func (w *watched) Status(context.Context) (lockapi.Status, error) {
+	return lockapi.Status{Node: "n1", Leader: w.at.Load().leader}, nil
+}
+
+// TestLeaderChanges: a backend that tells of changes is asked then.
+func TestLeaderChanges(t *testing.T) {
+	w := &watched{machine: newMachine()}
+	w.at.Store(&office{"n1", make(chan struct{})})
+	_, conn := serve(t, w, Options{})
+	c := dial(t, conn)
+	for _, leader := range []string{"n2", "", "n3"} {
+		close(w.at.Swap(&office{leader, make(chan struct{})}).changed)
+		c.receive()
+		if c.hello.GetLeader() != leader {
+			t.Errorf("the leader is %q, not %q", c.hello.GetLeader(), leader)
+		}
 	}
 }
 

@@ -1,0 +1,5 @@
+package remote
+
+import "github.com/lockd-io/lockd/lockapi"
+
+func init() { lockapi.Register(Scheme, openURL) }
