@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/lockd-io/lockd/fsm"
@@ -27,19 +28,19 @@ func (o *former) found(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	for {
-		next := o.unlisted()
-		if next == nil {
+		missing := o.unlisted()
+		if len(missing) == 0 {
 			break
 		}
-		err := o.enlist(ctx, *next)
-		if err == nil {
-			continue
+		why := ""
+		for _, p := range missing {
+			// One that is down must not keep the next one out: until there is a
+			// majority, what is acknowledged is on this disk alone.
+			if err := o.enlist(ctx, p); err != nil && why == "" {
+				why = fmt.Sprintf("founded cluster %s and is adding node %s: %v", o.identity.clusterID(), p.ID, plain(err))
+			}
 		}
-		why := fmt.Sprintf("founded cluster %s and is adding node %s: %v", o.identity.clusterID(), next.ID, plain(err))
-		o.mu.Lock()
-		o.adding = why
-		o.mu.Unlock()
-		o.tell(why)
+		o.explain(why)
 		if err := o.pause(ctx, enlistInterval); err != nil {
 			return err
 		}
@@ -52,15 +53,20 @@ func (o *former) found(ctx context.Context) error {
 	return o.keep(next)
 }
 
-// unlisted is the first promiser that is not a voter yet; nil if all are.
-func (o *former) unlisted() *promiser {
-	for _, p := range o.identity.saved().Owed {
+// explain says what the founder is at.
+func (o *former) explain(why string) {
+	o.mu.Lock()
+	o.adding = why
+	o.mu.Unlock()
+	o.tell(why)
+}
+
+// unlisted are the promisers that are not voters yet.
+func (o *former) unlisted() []promiser {
+	return slices.DeleteFunc(slices.Clone(o.identity.saved().Owed), func(p promiser) bool {
 		m, known := o.peers.member(p.ID)
-		if !known || m.Instance != fsm.Nonce(p.Instance) || !o.hooks.voter(p.ID) {
-			return &p
-		}
-	}
-	return nil
+		return known && m.Instance == fsm.Nonce(p.Instance) && o.hooks.voter(p.ID)
+	})
 }
 
 // enlist admits a promiser and has it added by whoever leads. It may be
