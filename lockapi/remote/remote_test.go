@@ -344,6 +344,14 @@ func TestDraining(t *testing.T) {
 	if r := u.do(u.acquire("x")); r.Status != fsm.StatusOK || b.linkedTo() != "n1" {
 		t.Errorf("%+v, linked to %s", r, b.linkedTo())
 	}
+	// The last node need not wait for clients that have nowhere to go.
+	if err := w.nodes[1].server.Shutdown(context.Background()); err != nil {
+		t.Error(err)
+	}
+	w.nodes[0].start()
+	if r := u.do(u.acquire("y")); r.Status != fsm.StatusOK || b.linkedTo() != "n0" {
+		t.Errorf("%+v, linked to %s", r, b.linkedTo())
+	}
 }
 
 // TestStrangers: what the machine says to a command of a session that is not

@@ -5,14 +5,19 @@ import (
 	"time"
 )
 
-// seek looks for a node until it has found one; nil if the backend is closed.
-func (b *Backend) seek(failures int) *link {
+// seek looks for a node in place of l's until it has found one; nil if the
+// backend is closed. A node that is about to stop is kept waiting for us by l
+// only as long as there may be another.
+func (b *Backend) seek(l *link, failures int) *link {
 	for {
 		if failures > 0 && pause(b.ctx, backoff(failures-1)) != nil {
 			return nil
 		}
-		if l := b.race(); l != nil || b.ctx.Err() != nil {
-			return l
+		if next := b.race(); next != nil || b.ctx.Err() != nil {
+			return next
+		}
+		if l != nil && l.hello.Load().GetDraining() {
+			l.close()
 		}
 		failures++
 	}

@@ -22,7 +22,7 @@ func (b *Backend) run() {
 			if failures++; l == nil || l.served.Load() {
 				failures = 0
 			}
-			next = b.seek(failures)
+			next = b.seek(l, failures)
 		}
 		if next != nil {
 			h := next.hello.Load()
