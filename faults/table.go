@@ -3,7 +3,7 @@ package main
 // table lists the planted faults: for each property that the documentation
 // promises, at least one change that breaks it and the test that must notice.
 func table() []fault {
-	return []fault{
+	return append(lockapiFaults(), []fault{
 		{
 			name:     "run: no SIGKILL when validity is past",
 			property: "a command ends before the lock can be another's",
@@ -22,5 +22,5 @@ func table() []fault {
 			pkg:      "./cmd/lockd/internal/child",
 			test:     "TestRunnerDies",
 		},
-	}
+	}...)
 }

@@ -161,9 +161,8 @@ func TestAbandonOvertakesItsAcquire(t *testing.T) {
 	})
 }
 
-// The grant is on its way as an event when the wait is given up; and the event
-// is acknowledged before the abandon arrives, so that the machine has forgotten
-// which acquire the grant belongs to.
+// The grant is on its way as an event when the wait is given up, and the event
+// is acknowledged before the abandon arrives.
 func TestGrantThatCrossesItsAbandon(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		other, _ := w.client(lockapi.Options{})

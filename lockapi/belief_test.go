@@ -108,6 +108,26 @@ func TestMargin(t *testing.T) {
 	}
 }
 
+func TestWindowIsFull(t *testing.T) {
+	w := newWindow()
+	n := 0
+	for ; w.room(0) && n < 2*fsm.WindowSize; n++ {
+		if reserved := !w.room(reserve); reserved != (n >= fsm.WindowSize-reserve) {
+			t.Fatalf("the reserve begins at %d", n)
+		}
+		w.take()
+	}
+	if n != fsm.WindowSize {
+		t.Errorf("%d numbers were given out", n)
+	}
+	if w.settle(2); w.room(0) {
+		t.Error("room although the lowest is not settled")
+	}
+	if w.settle(1); w.mark != 3 || !w.room(0) {
+		t.Errorf("mark %d", w.mark)
+	}
+}
+
 // TestWindow holds the window against the obvious implementation.
 func TestWindow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -117,15 +118,21 @@ func TestLapsedGrantIsReleasedFirstAndNeverRevived(t *testing.T) {
 		if g.Valid() || len(w.show("x").Holders) != 1 {
 			t.Error("the grant must have ended for the client and not for the service")
 		}
-		acquired := make(chan *lockapi.Grant)
-		go func() { acquired <- w.acquire(c.Mutex("y")) }()
+		acquired := w.begin(c.Mutex("y"))
 		synctest.Wait()
 		l.forget()
-		l.heal()
+		l.behave(func(ctx context.Context, c fsm.Command, pass pass) (fsm.Result, error) {
+			if c.Op == fsm.OpRelease { // whatever does not wait for it comes first
+				time.Sleep(800 * time.Millisecond)
+			}
+			if ctx.Err() != nil {
+				return fsm.Result{}, errLine
+			}
+			return pass()
+		}, nil)
 		w.release(<-acquired)
-		done := l.executed()
-		if len(done) < 3 || done[0].Op != fsm.OpRelease || done[0].Grant == 0 || done[1].Op != fsm.OpAcquire {
-			t.Errorf("after the contact came back: %+v", done)
+		if first := l.executed()[0]; first.Op != fsm.OpRelease || first.result.Token != g.Token {
+			t.Errorf("after the contact came back: %+v", first)
 		}
 		if c.Session() != session {
 			t.Error("the session did not survive")
@@ -167,6 +174,35 @@ func TestValidLooksAtTheClock(t *testing.T) {
 		if g.Context().Err() == nil {
 			t.Error("the context did not hear of it")
 		}
+	})
+}
+
+// The process sleeps past its belief, and the first thing that it hears when it
+// wakes is the answer to a renewal that it sent before. By that answer the
+// session lives, but nobody could say so in between: the grant has ended.
+func TestAnswerAfterTheBeliefDoesNotReviveIt(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		l := &line{Backend: w.machine.Another()}
+		var slept atomic.Int64
+		c, err := lockapi.New(l, lockapi.Options{TTL: ttl, Label: "t"}.WithNow(func() time.Duration {
+			return w.now() + time.Duration(slept.Load())
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.clients, w.lines = append(w.clients, c), append(w.lines, l)
+		g := w.acquire(c.Mutex("x"))
+		l.behave(func(_ context.Context, c fsm.Command, pass pass) (fsm.Result, error) {
+			if c.Op == fsm.OpRenew {
+				slept.Store(int64(believes - ttl/5))
+			}
+			return pass()
+		}, nil)
+		time.Sleep(ttl / 2)
+		if g.Valid() || g.Context().Err() == nil {
+			t.Error("an answer revived the grant")
+		}
+		w.wantIdle("x")
 	})
 }
 

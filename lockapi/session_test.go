@@ -3,6 +3,7 @@ package lockapi_test
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -52,8 +53,7 @@ func TestALongWaitDoesNotHoldUpTheWindow(t *testing.T) {
 		other, _ := w.client(lockapi.Options{})
 		held := w.acquire(other.Mutex("x"))
 		c, l := w.client(lockapi.Options{})
-		granted := make(chan *lockapi.Grant)
-		go func() { granted <- w.acquire(c.Mutex("x")) }()
+		granted := w.begin(c.Mutex("x"))
 		synctest.Wait()
 		session := c.Session()
 		for i := range 5000 {
@@ -86,8 +86,7 @@ func TestSessionEnds(t *testing.T) {
 		held := w.acquire(other.Mutex("wanted"))
 		c, l := w.client(lockapi.Options{})
 		g := w.acquire(c.Mutex("x"))
-		granted := make(chan *lockapi.Grant)
-		go func() { granted <- w.acquire(c.Mutex("wanted")) }()
+		granted := w.begin(c.Mutex("wanted"))
 		synctest.Wait()
 		first := c.Session()
 		l.cut()
@@ -150,9 +149,7 @@ func TestLossIsHeardOnce(t *testing.T) {
 		}
 		var heard atomic.Int32
 		context.AfterFunc(g.Context(), func() { heard.Add(1) })
-		for range 3 {
-			l.inject(loss)
-		}
+		l.inject(loss)
 		synctest.Wait()
 		if cause := context.Cause(g.Context()); !errors.Is(cause, lockapi.ErrLost) || heard.Load() != 1 {
 			t.Errorf("cause %v, heard %d times", cause, heard.Load())
@@ -162,7 +159,9 @@ func TestLossIsHeardOnce(t *testing.T) {
 		}
 		// The same event with another content is not believed.
 		loss.Result.Grant = l.grantOf(other)
-		l.inject(loss)
+		for range 3 {
+			l.inject(loss)
+		}
 		synctest.Wait()
 		w.release(w.acquire(c.Mutex("z")))
 		if !other.Valid() {
@@ -232,8 +231,7 @@ func TestDroppedEventComesAgain(t *testing.T) {
 			dropped++
 			return dropped > 1
 		})
-		granted := make(chan *lockapi.Grant)
-		go func() { granted <- w.acquire(c.Mutex("x")) }()
+		granted := w.begin(c.Mutex("x"))
 		synctest.Wait()
 		w.release(held)
 		w.release(<-granted)
@@ -272,8 +270,7 @@ func TestStreamBreaks(t *testing.T) {
 		other, _ := w.client(lockapi.Options{})
 		held := w.acquire(other.Mutex("x"))
 		c, l := w.client(lockapi.Options{})
-		granted := make(chan *lockapi.Grant)
-		go func() { granted <- w.acquire(c.Mutex("x")) }()
+		granted := w.begin(c.Mutex("x"))
 		synctest.Wait()
 		a := l.attachment()
 		stolen, cancel := context.WithCancel(t.Context())
@@ -410,31 +407,40 @@ func TestFenced(t *testing.T) {
 	})
 }
 
-// The engine calls the backend, and ends contexts, without its locks: both may
-// call the engine back.
+// The engine calls the backend and the logger without its locks: both may call
+// the engine back.
 func TestNoLockIsHeldOutside(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		c, l := w.client(lockapi.Options{})
-		g := w.acquire(c.Mutex("x"))
+		var g *lockapi.Grant
+		var c *lockapi.Client
+		back := func() {
+			if g != nil {
+				_, _ = g.Valid(), c.Session()
+			}
+		}
+		c, l := w.client(lockapi.Options{Logger: slog.New(calling{back})})
+		g = w.acquire(c.Mutex("x"))
 		l.behave(func(_ context.Context, _ fsm.Command, pass pass) (fsm.Result, error) {
-			_ = c.Session()
-			_ = g.Valid()
+			back()
 			return pass()
-		}, func(fsm.Outcome) bool { return g.Valid() || true })
-		ctx, cancel := context.WithCancelCause(calling{t.Context(), func() { _ = g.Valid(); _ = c.Session() }})
-		defer cancel(nil)
-		context.AfterFunc(g.Context(), func() { _ = g.Valid(); cancel(nil) })
+		}, func(fsm.Outcome) bool {
+			back()
+			return true
+		})
+		done := make(chan struct{})
+		context.AfterFunc(g.Context(), func() { back(); close(done) })
 		time.Sleep(time.Minute)
+		l.cut()
+		<-done
+		l.heal()
 		w.release(w.acquire(c.Mutex("y")))
-		w.release(g)
-		<-ctx.Done()
 	})
 }
 
-// calling is a context of somebody else's making.
-type calling struct {
-	context.Context
-	call func()
-}
+// calling is a log that calls somebody.
+type calling struct{ call func() }
 
-func (c calling) Done() <-chan struct{} { c.call(); return c.Context.Done() }
+func (c calling) Enabled(context.Context, slog.Level) bool  { c.call(); return true }
+func (c calling) Handle(context.Context, slog.Record) error { c.call(); return nil }
+func (c calling) WithAttrs([]slog.Attr) slog.Handler        { return c }
+func (c calling) WithGroup(string) slog.Handler             { return c }

@@ -3,6 +3,7 @@ package lockapi_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -22,6 +23,7 @@ type world struct {
 	t       *testing.T
 	machine *mem.Backend
 	start   time.Time
+	ctx     context.Context // ends after a virtual time that nothing here takes
 	clients []*lockapi.Client
 	lines   []*line
 }
@@ -31,12 +33,15 @@ func inWorld(t *testing.T, f func(t *testing.T, w *world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, machine: mem.New(), start: time.Now()}
+		var cancel context.CancelFunc
+		w.ctx, cancel = context.WithTimeout(t.Context(), 6*time.Hour)
+		defer cancel()
 		f(t, w)
 		for _, l := range w.lines {
 			l.heal()
 		}
 		for _, c := range w.clients {
-			if err := c.Close(t.Context()); err != nil {
+			if err := c.Close(w.ctx); err != nil {
 				t.Errorf("close: %v", err)
 			}
 		}
@@ -70,21 +75,35 @@ func (w *world) client(o lockapi.Options) (*lockapi.Client, *line) {
 // acquire is Acquire that must succeed.
 func (w *world) acquire(m *lockapi.Mutex) *lockapi.Grant {
 	w.t.Helper()
-	g, err := m.Acquire(w.t.Context())
+	g, err := m.Acquire(w.ctx)
 	if err != nil {
-		w.t.Fatalf("acquire: %v", err)
+		w.t.Errorf("acquire: %v", err)
+		runtime.Goexit() // Fatal is for the test's own goroutine
 	}
 	if !g.Valid() {
-		w.t.Fatalf("acquire of %q gave a grant that is not valid", g.Name)
+		w.t.Errorf("acquire of %q gave a grant that is not valid", g.Name)
 	}
 	return g
+}
+
+// begin is acquire beside; the channel closes if it fails.
+func (w *world) begin(m *lockapi.Mutex) <-chan *lockapi.Grant {
+	granted := make(chan *lockapi.Grant, 1)
+	go func() {
+		defer close(granted)
+		granted <- w.acquire(m)
+	}()
+	return granted
 }
 
 // release is Release that must succeed.
 func (w *world) release(g *lockapi.Grant) {
 	w.t.Helper()
-	if err := g.Release(w.t.Context()); err != nil {
-		w.t.Fatalf("release: %v", err)
+	if g == nil {
+		return // the acquire has failed
+	}
+	if err := g.Release(w.ctx); err != nil {
+		w.t.Errorf("release: %v", err)
 	}
 }
 
