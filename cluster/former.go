@@ -149,7 +149,7 @@ func (o *former) tell(text string) {
 	o.said = text
 	o.mu.Unlock()
 	if changed && text != "" {
-		o.logger.Info("not a member yet", "node", o.config.ID, "status", text)
+		o.logger.Info("not a member yet", "status", text)
 	}
 }
 
@@ -225,11 +225,11 @@ func (o *former) keep(next saved) error {
 	o.formation.keep(next)
 	switch {
 	case len(next.Owed) > 0 && !before.Cluster.known():
-		o.logger.Info("founds a cluster", "node", next.ID, "cluster", next.Cluster.String(), "nodes", len(next.Owed))
+		o.logger.Info("founds a cluster", "cluster", next.Cluster.String(), "nodes", len(next.Owed))
 	case next.Cluster != before.Cluster:
-		o.logger.Info("admitted to a cluster", "node", next.ID, "cluster", next.Cluster.String())
+		o.logger.Info("admitted to a cluster", "cluster", next.Cluster.String())
 	case next.Promised != before.Promised:
-		o.logger.Info("promised itself", "node", next.ID, "to", next.Promised.ID, "before", before.Promised.ID)
+		o.logger.Info("promised itself", "to", next.Promised.ID, "before", before.Promised.ID)
 	}
 	return nil
 }

@@ -28,7 +28,8 @@ type server struct {
 // startServer starts a node on a port, which is the server's from then on,
 // and serves it. On an error nothing is left running.
 func startServer(port *transport.Port, c cluster.Config) (*server, error) {
-	s := &server{port: port, log: c.Logger.With("node", c.ID)} // the node adds its id itself
+	c.Logger = c.Logger.With("node", c.ID)
+	s := &server{port: port, log: c.Logger}
 	c.Port = port
 	var err error
 	if s.node, err = cluster.Open(c); err != nil {
