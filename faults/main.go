@@ -18,7 +18,7 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
-	"text/tabwriter"
+	"slices"
 	"time"
 )
 
@@ -46,34 +46,38 @@ func plantAll(ctx context.Context, root string, faults []fault, only string, out
 		return err
 	}
 	defer g.close()
-	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "FAULT\tPROPERTY\tCAUGHT BY\tIN")
-	planted, bad := 0, 0
+	faults = slices.DeleteFunc(faults, func(f fault) bool { return !match.MatchString(f.name) })
+	line := columns(faults)
+	fmt.Fprintf(out, line, "FAULT", "PROPERTY", "CAUGHT BY")
+	bad := 0
 	for _, f := range faults {
-		if !match.MatchString(f.name) {
-			continue
-		}
-		planted++
 		v, err := g.plant(ctx, f)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
+		caught := fmt.Sprintf("%s in %s", v.test, v.took.Round(10*time.Millisecond))
 		if err != nil {
 			bad++
-			fmt.Fprintf(w, "%s\t%s\tNOT CAUGHT: %v\t\n", f.name, f.property, err)
-			continue
+			caught = fmt.Sprintf("NOT CAUGHT: %v", err)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", f.name, f.property, v.test, v.took.Round(10*time.Millisecond))
-	}
-	if err := w.Flush(); err != nil {
-		return err
+		fmt.Fprintf(out, line, f.name, f.property, caught)
 	}
 	switch {
-	case planted == 0:
+	case len(faults) == 0:
 		return fmt.Errorf("no fault is called like %q", only)
 	case bad > 0:
-		return fmt.Errorf("%d of %d faults were not caught", bad, planted)
+		return fmt.Errorf("%d of %d faults were not caught", bad, len(faults))
 	}
-	fmt.Fprintf(out, "%d of %d faults were caught\n", planted, planted)
+	fmt.Fprintf(out, "%d of %d faults were caught\n", len(faults), len(faults))
 	return nil
+}
+
+// columns is the format of a line that fits the faults, so that each can be
+// printed when it is known.
+func columns(faults []fault) string {
+	name, property := 0, 0
+	for _, f := range faults {
+		name, property = max(name, len(f.name)), max(property, len(f.property))
+	}
+	return fmt.Sprintf("%%-%ds  %%-%ds  %%s\n", name, property)
 }

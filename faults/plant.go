@@ -39,6 +39,7 @@ type garden struct {
 	root    string
 	scratch string
 	green   map[[2]string]error // by package and test: without any fault
+	sound   map[string]string   // by package: its tests, built without any fault
 }
 
 func newGarden(root string) (*garden, error) {
@@ -50,7 +51,7 @@ func newGarden(root string) (*garden, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &garden{root: root, scratch: scratch, green: map[[2]string]error{}}, nil
+	return &garden{root: root, scratch: scratch, green: map[[2]string]error{}, sound: map[string]string{}}, nil
 }
 
 func (g *garden) close() { _ = os.RemoveAll(g.scratch) }
@@ -65,7 +66,8 @@ func (g *garden) plant(ctx context.Context, f fault) (verdict, error) {
 	if err := g.baseline(ctx, f); err != nil {
 		return verdict{}, err
 	}
-	binary, err := g.build(ctx, f.pkg, overlay)
+	binary := filepath.Join(g.scratch, "planted.test")
+	err = g.build(ctx, binary, f.pkg, overlay)
 	if err != nil {
 		return verdict{}, fmt.Errorf("does not compile: %w", err)
 	}
@@ -117,9 +119,13 @@ func (g *garden) baseline(ctx context.Context, f fault) error {
 }
 
 func (g *garden) runUnchanged(ctx context.Context, f fault) error {
-	binary, err := g.build(ctx, f.pkg, "")
-	if err != nil {
-		return fmt.Errorf("%s does not compile without the fault: %w", f.pkg, err)
+	binary, built := g.sound[f.pkg]
+	if !built {
+		binary = filepath.Join(g.scratch, fmt.Sprintf("sound%d.test", len(g.sound)))
+		if err := g.build(ctx, binary, f.pkg, ""); err != nil {
+			return fmt.Errorf("%s does not compile without the fault: %w", f.pkg, err)
+		}
+		g.sound[f.pkg] = binary
 	}
 	out, err := g.run(ctx, binary, f)
 	switch {
@@ -133,8 +139,7 @@ func (g *garden) runUnchanged(ctx context.Context, f fault) error {
 
 // build compiles the tests of a package, apart from running them, so that a
 // mutant that does not compile is never taken for a red test.
-func (g *garden) build(ctx context.Context, pkg, overlay string) (string, error) {
-	binary := filepath.Join(g.scratch, "planted.test")
+func (g *garden) build(ctx context.Context, binary, pkg, overlay string) error {
 	args := []string{"test", "-c", "-o", binary}
 	if overlay != "" {
 		args = append(args, "-overlay", overlay)
@@ -142,9 +147,9 @@ func (g *garden) build(ctx context.Context, pkg, overlay string) (string, error)
 	cmd := exec.CommandContext(ctx, "go", append(args, pkg)...)
 	cmd.Dir = g.root
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w\n%s", err, out)
+		return fmt.Errorf("%w\n%s", err, out)
 	}
-	return binary, nil
+	return nil
 }
 
 // run starts the tests in their package's directory, as go test does.
