@@ -43,7 +43,8 @@
 // gets the first answer; with another content it ends the session. The client's
 // mark lets answers be forgotten, so a window of WindowSize of them suffices. An
 // acquire that must wait is answered `queued` at once and lives in the queue,
-// outside the window, however long it waits.
+// outside the window, however long it waits; its end is an event and, until the
+// mark has passed the acquire, its answer.
 //
 // # Invariants
 //
