@@ -19,7 +19,6 @@ type proxy struct {
 	mu       sync.Mutex
 	conns    map[*net.TCPConn]bool
 	resets   int
-	closed   bool
 	wg       sync.WaitGroup
 	stop     chan struct{}
 }
