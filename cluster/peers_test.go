@@ -24,6 +24,7 @@ type testPeer struct {
 	failed  chan error
 	errs    chan error // of accept
 	log     *bytes.Buffer
+	stop    func()
 }
 
 type roster struct {
@@ -86,11 +87,17 @@ func startPeer(t *testing.T, dir, id string, cluster clusterID, known *roster) *
 			})
 		}
 	})
+	var once sync.Once
+	p.stop = func() {
+		once.Do(func() {
+			cancel()
+			port.Close()
+			parts.Wait()
+			close(p.streams)
+		})
+	}
 	t.Cleanup(func() {
-		cancel()
-		port.Close()
-		parts.Wait()
-		close(p.streams)
+		p.stop()
 		for c := range p.streams {
 			c.Close()
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,19 +21,13 @@ func carriers(t *testing.T) (a, b *raftTransport) {
 	make := func(id string) *raftTransport {
 		p := startPeer(t, t.TempDir(), id, clusterID{1}, known)
 		carrier := newRaftTransport(p.peers, &cfg)
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			for {
-				select {
-				case c := <-p.streams:
-					carrier.offer(c)
-				case <-carrier.layer.ctx.Done():
-					return
-				}
+		var pump sync.WaitGroup
+		pump.Go(func() {
+			for c := range p.streams {
+				carrier.offer(c)
 			}
-		}()
-		t.Cleanup(func() { carrier.Close(); <-done })
+		})
+		t.Cleanup(func() { carrier.Close(); p.stop(); pump.Wait() })
 		return carrier
 	}
 	return make("a"), make("b")
