@@ -99,6 +99,11 @@ func leavingFaults() []fault {
 			new: "_ = later", pkg: client, test: "TestReleaseWhenNobodyAnswers",
 		},
 		{
+			name: "client: a full channel is no reason to ask", property: "an event that found no room comes soon",
+			file: "lockapi/event.go", old: "n > 0 && n+2 >= cap(events)",
+			new: "n < 0", pkg: client, test: "TestEventsThatFindNoRoom",
+		},
+		{
 			name: "client: a loss counts twice", property: "S9: a loss is heard once",
 			file: "lockapi/event.go", old: "if _, again := s.ahead[e]; again || e <= s.seen {",
 			new: "if _, again := s.ahead[e]; again {", pkg: client, test: "TestLossIsHeardOnce",

@@ -72,7 +72,7 @@ func (s *session) listen(events <-chan fsm.Outcome) {
 		for o := range events {
 			n = 0
 			s.hear(&o)
-			if len(events) > 0 && len(events) >= cap(events)-1 {
+			if n := len(events); n > 0 && n+2 >= cap(events) { // one may be kept for the end
 				s.wantRenewal() // something may have found no room
 			}
 		}

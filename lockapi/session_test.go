@@ -3,6 +3,7 @@ package lockapi_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -26,7 +27,7 @@ func TestWindowIsNeverExceeded(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 5000 {
 			wg.Go(func() {
-				own := w.acquire(c.Mutex("own" + string(rune('0'+i/1000)) + string(rune('0'+i/100%10)) + string(rune('0'+i/10%10)) + string(rune('0'+i%10))))
+				own := w.acquire(c.Mutex(fmt.Sprint("own ", i)))
 				g := w.acquire(c.Mutex("shared"))
 				if inside.Add(1) != 1 {
 					t.Error("two inside")
@@ -237,6 +238,79 @@ func TestDroppedEventComesAgain(t *testing.T) {
 		w.release(<-granted)
 		w.wantIdle("x")
 	})
+}
+
+// Many waits end at once, and the backend has room for few events: the client
+// asks for the others as soon as it sees that, not with the renewal to come.
+func TestEventsThatFindNoRoom(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		const n = 100
+		other, _ := w.client(lockapi.Options{})
+		narrow := &narrow{Backend: w.machine.Another()}
+		c, err := lockapi.New(narrow, lockapi.Options{TTL: ttl, Label: "t"}.WithNow(w.now))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.clients = append(w.clients, c)
+		var waits []<-chan *lockapi.Grant
+		for i := range n {
+			name := fmt.Sprint(i)
+			w.acquire(other.Mutex(name))
+			waits = append(waits, w.begin(c.Mutex(name)))
+		}
+		synctest.Wait()
+		start := time.Now()
+		if err := other.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, granted := range waits {
+			w.release(<-granted)
+		}
+		if d := time.Since(start); d > ttl/6 {
+			t.Errorf("it took %v", d)
+		}
+		if narrow.dropped.Load() == 0 {
+			t.Error("nothing was dropped: nothing was tested")
+		}
+	})
+}
+
+// narrow gives events in bursts to a channel with room for few.
+type narrow struct {
+	lockapi.Backend
+	dropped atomic.Int32
+}
+
+func (b *narrow) Attach(ctx context.Context, a lockapi.Attachment) (<-chan fsm.Outcome, error) {
+	in, err := b.Backend.Attach(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	out := make(chan fsm.Outcome, 4)
+	go func() {
+		defer close(out)
+		var burst []fsm.Outcome
+		for {
+			select {
+			case o, open := <-in:
+				if !open {
+					return
+				}
+				burst = append(burst, o)
+				continue
+			case <-time.After(time.Millisecond):
+			}
+			for _, o := range burst {
+				if len(out) < 3 { // the last place is for the end
+					out <- o
+				} else {
+					b.dropped.Add(1)
+				}
+			}
+			burst = burst[:0]
+		}
+	}()
+	return out, nil
 }
 
 // The answer "queued" is lost, and the grant comes before it is asked for again.
