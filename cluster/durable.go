@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 )
 
 // makePrivateDir makes dir, for its owner only, in a way that survives a power
@@ -71,6 +72,9 @@ func writeDurably(path string, data []byte, step func(name string) error) error 
 
 // syncDir makes the names in dir durable.
 func syncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil // a directory cannot be flushed there
+	}
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
