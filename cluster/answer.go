@@ -43,13 +43,14 @@ func (a *answers) tell() {
 // learns that an entry is committed only with the next append, up to 100 ms
 // later: waiting for the own apply would make an idle cluster thirty times
 // slower than a busy one, X9.) That the own apply agrees is seen when it comes.
-func (p *pendings) fromLeader(outcomes []fsm.Outcome, to *answers) {
+// sums are of the commands that the outcomes answer.
+func (p *pendings) fromLeader(outcomes []fsm.Outcome, sums []uint32, to *answers) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := range outcomes {
 		o := &outcomes[i]
 		w := p.byKey[o.Key]
-		if o.Kind != fsm.OutcomeAnswer || w == nil || w.answered {
+		if o.Kind != fsm.OutcomeAnswer || w == nil || w.answered || w.sum != sums[i] {
 			continue
 		}
 		p.progress = p.now()
@@ -65,10 +66,10 @@ func (p *pendings) fromLeader(outcomes []fsm.Outcome, to *answers) {
 	}
 }
 
-// fromApply takes the outcomes of an entry that this node applied. view is
-// asked for if somebody waits for the state behind his answer. The error is
-// ErrDiverged if the leader returned another result of the same entry.
-func (p *pendings) fromApply(outcomes []fsm.Outcome, view func() *fsm.View, to *answers) error {
+// fromApply takes the outcomes of an entry's commands, which this node applied.
+// view is asked for if somebody waits for the state behind his answer. The error
+// is ErrDiverged if the leader returned another result of the same entry.
+func (p *pendings) fromApply(outcomes []fsm.Outcome, commands []fsm.Command, view func() *fsm.View, to *answers) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.byKey) == 0 {
@@ -78,7 +79,7 @@ func (p *pendings) fromApply(outcomes []fsm.Outcome, view func() *fsm.View, to *
 	for i := range outcomes {
 		o := &outcomes[i]
 		w := p.byKey[o.Key]
-		if o.Kind != fsm.OutcomeAnswer || w == nil {
+		if o.Kind != fsm.OutcomeAnswer || w == nil || w.sum != sumOf(&commands[o.Pos]) {
 			continue
 		}
 		if w.answered {

@@ -109,7 +109,8 @@ func TestAttachRepeatsWhatWasMissed(t *testing.T) {
 	if o := w.next(second); o.Kind != fsm.OutcomeLoss || o.Event != 1 {
 		t.Errorf("%+v", o)
 	}
-	w.closed(first)
+	for range first { // it may hear what is repeated to its successor
+	}
 	// Acknowledged: it does not come again.
 	a := p.attachment(3)
 	a.Seen = 1
@@ -117,7 +118,8 @@ func TestAttachRepeatsWhatWasMissed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.closed(second)
+	for range second {
+	}
 	if r := w.do(at, p.next(fsm.Command{Op: fsm.OpClose, Seen: 1})); r.Status != fsm.StatusOK {
 		t.Fatalf("%+v", r)
 	}
@@ -171,7 +173,7 @@ func TestAttachEndsWithItsContext(t *testing.T) {
 // the next renewal.
 func TestSlowReaderHearsEverything(t *testing.T) {
 	s := newSubscriptions()
-	sub, err := s.add(1, 1)
+	sub, err := s.add(&lockapi.Attachment{Session: 1, Incarnation: 1, Seen: 0})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,8 +184,8 @@ func TestSlowReaderHearsEverything(t *testing.T) {
 			Kind: fsm.OutcomeLoss, Event: fsm.EventID(i + 1), Key: fsm.Key{Session: 1, Incarnation: 1},
 		})
 	}
-	s.deliver(events)
-	s.deliver(events) // from the own apply too
+	s.deliver(events, fromLeader)
+	s.deliver(events, fromApply)
 	if len(sub.events) != eventsBuffered {
 		t.Fatalf("%d in the channel", len(sub.events))
 	}
@@ -192,11 +194,12 @@ func TestSlowReaderHearsEverything(t *testing.T) {
 			t.Fatalf("event %d in place %d", o.Event, i+1)
 		}
 	}
-	s.deliver(events[eventsBuffered:]) // repeated by a renewal
+	s.deliver(events[eventsBuffered:], fromApply) // repeated by a renewal
+	s.deliver(events[eventsBuffered:], fromLeader)
 	other := fsm.Outcome{Kind: fsm.OutcomeLoss, Event: 99, Key: fsm.Key{Session: 1, Incarnation: 2}}
-	s.deliver([]fsm.Outcome{other, {Kind: fsm.OutcomeAnswer, Key: fsm.Key{Session: 1, Incarnation: 1}}})
+	s.deliver([]fsm.Outcome{other, {Kind: fsm.OutcomeAnswer, Key: fsm.Key{Session: 1, Incarnation: 1}}}, fromApply)
 	ended := fsm.Outcome{Kind: fsm.OutcomeEnded, Key: fsm.Key{Session: 1, Incarnation: 1}}
-	s.deliver([]fsm.Outcome{ended, ended})
+	s.deliver([]fsm.Outcome{ended, ended}, fromLeader)
 	for i := eventsBuffered; i < n; i++ {
 		if o := <-sub.events; o.Event != fsm.EventID(i+1) {
 			t.Fatalf("event %d in place %d", o.Event, i+1)
@@ -207,5 +210,33 @@ func TestSlowReaderHearsEverything(t *testing.T) {
 	}
 	if _, open := <-sub.events; open {
 		t.Error("open after the end")
+	}
+}
+
+// An event is given once for each entry that tells of it, whichever of leader
+// and own apply is first, and again when a renewal repeats it.
+func TestEventsFromTwoSources(t *testing.T) {
+	s := newSubscriptions()
+	sub, _ := s.add(&lockapi.Attachment{Session: 1, Incarnation: 1, Seen: 0})
+	event := []fsm.Outcome{{Kind: fsm.OutcomeLoss, Event: 7, Key: fsm.Key{Session: 1, Incarnation: 1}}}
+	for i, step := range []struct {
+		from source
+		want int
+	}{
+		{fromLeader, 1}, {fromApply, 0}, // as usual
+		{fromLeader, 1}, {fromLeader, 1}, {fromApply, 0}, {fromApply, 0}, // two renewals
+		{fromApply, 1}, {fromApply, 1}, // the leader tells another node
+	} {
+		s.deliver(event, step.from)
+		if got := len(sub.events); got != step.want {
+			t.Fatalf("step %d: given %d times, want %d", i, got, step.want)
+		}
+		for len(sub.events) > 0 {
+			<-sub.events
+		}
+	}
+	later, _ := s.add(&lockapi.Attachment{Session: 1, Incarnation: 1, Seen: 7})
+	if s.deliver(event, fromApply); len(later.events) != 0 {
+		t.Error("heard what was acknowledged before it attached")
 	}
 }

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -73,14 +74,23 @@ func (f *forwardServer) take(s *stream, commands []fsm.Command) {
 		s.putFrame(frameRefused, nil)
 		return
 	}
-	refusals, ok := r.inbox.putAll(s, commands, f.level())
-	for i := range refusals {
-		s.putOutcome(&refusals[i])
-	}
-	s.ring()
-	if !ok {
+	if !r.inbox.putAll(s, f.valid(s, commands)) {
 		s.putFrame(frameRefused, nil)
 	}
+}
+
+// valid answers the malformed ones of the commands, and keeps the rest.
+func (f *forwardServer) valid(s *stream, commands []fsm.Command) []fsm.Command {
+	level := f.level()
+	return slices.DeleteFunc(commands, func(c fsm.Command) bool {
+		refusal := c.Validate(level)
+		if refusal.Status == 0 {
+			return false
+		}
+		s.putOutcome(&fsm.Outcome{Kind: fsm.OutcomeAnswer, Key: c.Key(), Result: refusal}, sumOf(&c))
+		s.ring()
+		return true
+	})
 }
 
 // refuse tells all nodes that what they sent is answered or lost.

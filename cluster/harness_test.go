@@ -129,10 +129,12 @@ func (w *world) listen(id string) {
 	if address == "" {
 		address = "127.0.0.1:0"
 	}
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	var l net.Listener
+	var err error
+	w.until("the port to be free", func() bool { // it may have gone to somebody's outgoing connection
+		l, err = net.Listen("tcp", address)
+		return err == nil
+	})
 	c.gate = &gate{Listener: l, open: make(map[net.Conn]struct{})}
 	if c.port, err = transport.NewPort(c.gate, transport.Options{}); err != nil {
 		w.t.Fatal(err)

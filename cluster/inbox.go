@@ -25,6 +25,8 @@ type item struct {
 	end     int     // of its bytes in the buffer
 	origin  *stream // where its answer goes too; nil is this node
 	session fsm.SessionID
+	sum     uint32 // sumOf; 0 for this node's own
+	read    bool
 }
 
 // A batch is commands in the order of their arrival, back to back, so that a
@@ -72,30 +74,31 @@ func (b *inbox) put(op fsm.Op, session fsm.SessionID, raw []byte) bool {
 	return b.add(raw, one[:], wait)
 }
 
-// putAll takes the valid ones of the commands that came in one frame, and
-// returns what the others are answered. It is false if there is no room, or no
-// reign any more: then none was taken, and none will be proposed.
-func (b *inbox) putAll(origin *stream, commands []fsm.Command, level fsm.Level) (refusals []fsm.Outcome, ok bool) {
+// putAll takes the commands that came in one frame, which must be valid. It is
+// false if there is no room, or no reign any more: then none was taken, and none
+// will be proposed.
+func (b *inbox) putAll(origin *stream, commands []fsm.Command) bool {
+	if len(commands) == 0 {
+		return true
+	}
 	var (
 		raw   []byte
-		items []item
+		items = make([]item, 0, len(commands))
 		wait  = gatherMax
 	)
 	for i := range commands {
 		c := &commands[i]
-		if refusal := c.Validate(level); refusal.Status != 0 {
-			refusals = append(refusals, fsm.Outcome{Kind: fsm.OutcomeAnswer, Key: c.Key(), Result: refusal})
-			continue
-		}
 		raw = fsm.AppendCommand(raw, c)
-		items = append(items, item{end: len(raw), origin: origin, session: c.Session})
+		items = append(items, item{
+			end: len(raw), origin: origin, session: c.Session, sum: sumOf(c), read: c.Op == fsm.OpRead,
+		})
 		if c.Op != fsm.OpRenew {
 			wait = 0
 		} else if wait > 0 {
 			wait = min(wait, b.gather(c.Session))
 		}
 	}
-	return refusals, len(items) == 0 || b.add(raw, items, wait)
+	return b.add(raw, items, wait)
 }
 
 // add takes commands that may wait for others that long. It copies.

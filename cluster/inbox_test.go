@@ -107,20 +107,3 @@ func TestInboxRefusesWhenFullOrClosed(t *testing.T) {
 		t.Error("a closed inbox still gives")
 	}
 }
-
-// A leader proposes only what it has checked, whoever has checked it before.
-func TestInboxAnswersMalformedCommandsItself(t *testing.T) {
-	b, _ := testInbox(fsm.Hour)
-	bad := fsm.Command{Op: fsm.OpExtend, Session: 1, Incarnation: 1, Seq: 1, MaxHold: -1}
-	refusals, ok := b.putAll(nil, []fsm.Command{*release(1, 2), bad}, 1)
-	if !ok || len(refusals) != 1 || refusals[0].Key != bad.Key() || refusals[0].Result.Status != fsm.StatusInvalid {
-		t.Errorf("ok %v, refusals %+v", ok, refusals)
-	}
-	var got batch
-	if b.take(&got); len(got.items) != 1 {
-		t.Errorf("%d commands taken, want the good one", len(got.items))
-	}
-	if _, ok := b.putAll(nil, []fsm.Command{bad}, 1); !ok {
-		t.Error("nothing to propose is no refusal to propose")
-	}
-}

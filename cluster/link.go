@@ -39,6 +39,7 @@ type link struct {
 
 	// Scratch of the one goroutine that reads the stream.
 	outcomes []fsm.Outcome
+	sums     []uint32
 	tell     answers
 }
 
@@ -118,19 +119,21 @@ func (l *link) follow(ctx context.Context, at *office) bool {
 func (l *link) take(kind transport.FrameType, body []byte) error {
 	switch kind {
 	case frameOutcomes:
-		l.outcomes = l.outcomes[:0]
+		l.outcomes, l.sums = l.outcomes[:0], l.sums[:0]
 		for len(body) > 0 {
-			var o fsm.Outcome
-			n, err := fsm.DecodeOutcome(body, &o)
-			if err != nil {
+			var (
+				o   fsm.Outcome
+				sum uint32
+				err error
+			)
+			if body, sum, err = takeOutcome(body, &o); err != nil {
 				return fmt.Errorf("outcomes: %w", err)
 			}
-			body = body[n:]
-			l.outcomes = append(l.outcomes, o)
+			l.outcomes, l.sums = append(l.outcomes, o), append(l.sums, sum)
 		}
 		// Events first: who attaches hears with its answer what it missed.
-		l.subs.deliver(l.outcomes)
-		l.pendings.fromLeader(l.outcomes, &l.tell)
+		l.subs.deliver(l.outcomes, fromLeader)
+		l.pendings.fromLeader(l.outcomes, l.sums, &l.tell)
 		l.tell.tell()
 	case frameRefused:
 		l.refused.Store(true)

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/lockd-io/lockd/fsm"
+	"github.com/lockd-io/lockd/lockapi"
 	"github.com/lockd-io/lockd/transport"
 )
 
@@ -258,11 +260,17 @@ func TestLinkClosesAStreamThatMakesNoSense(t *testing.T) {
 	}
 }
 
+func outcomeBytes(o *fsm.Outcome, sum uint32) []byte {
+	s := &stream{}
+	s.putOutcome(o, sum)
+	return s.queue[0].body
+}
+
 func TestLinkTakesOutcomes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFar(time.Second)
 		defer f.start()()
-		sub, _ := f.subs.add(1, 1)
+		sub, _ := f.subs.add(&lockapi.Attachment{Session: 1, Incarnation: 1})
 		c := release(1, 1)
 		l := f.submitted(c)
 		_, end := f.last()
@@ -271,7 +279,9 @@ func TestLinkTakesOutcomes(t *testing.T) {
 			Kind: fsm.OutcomeLoss, Pos: -1, Event: 1, Key: fsm.Key{Class: fsm.ClassSeq, Session: 1, Incarnation: 1},
 			Result: fsm.Result{Status: fsm.StatusMaxHold, Index: 3, Order: 2},
 		}
-		body := fsm.AppendOutcome(fsm.AppendOutcome(nil, &answer), &event)
+		other := answer
+		other.Result.Status = fsm.StatusNotHeld // of another command
+		body := slices.Concat(outcomeBytes(&other, 1), outcomeBytes(&answer, sumOf(c)), outcomeBytes(&event, 0))
 		transport.NewFrameWriter(end.conn).Write(frameOutcomes, body)
 		synctest.Wait()
 		if len(l.all) != 1 || l.all[0].result != answer.Result {

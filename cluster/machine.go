@@ -124,7 +124,7 @@ func (m *machine) Apply(log *raft.Log) any {
 	}
 	outcomes, facts, err := m.advance(log)
 	if err == nil {
-		err = m.pendings.fromApply(outcomes, m.view, &m.tell)
+		err = m.pendings.fromApply(outcomes, m.entry.Commands, m.view, &m.tell)
 	}
 	if err != nil {
 		m.fail(err)
@@ -132,7 +132,7 @@ func (m *machine) Apply(log *raft.Log) any {
 		m.tell.tell()
 		return err
 	}
-	m.subs.deliver(outcomes)
+	m.subs.deliver(outcomes, fromApply)
 	m.tell.tell()
 	m.grown(len(log.Data))
 	if m.reigning.Load() {

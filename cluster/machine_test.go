@@ -76,7 +76,7 @@ func TestMachineThatFailsVouchesForNothing(t *testing.T) {
 	good, bad := m.asks(opening(2)), m.asks(opening(3))
 	lie := fsm.Result{Status: fsm.StatusOK, Index: 2, Order: 2, Session: 99}
 	c := opening(3)
-	m.pendings.fromLeader([]fsm.Outcome{answerTo(&c, lie)}, &answers{})
+	m.pendings.fromLeader([]fsm.Outcome{answerTo(&c, lie)}, []uint32{sumOf(&c)}, &answers{})
 	m.run(fsm.Check{}, opening(2), opening(3))
 	if !errors.Is(m.failure, ErrDiverged) {
 		t.Fatalf("failed with %v", m.failure)

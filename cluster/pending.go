@@ -1,9 +1,9 @@
 package cluster
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,6 +56,7 @@ type caller struct {
 type pending struct {
 	key fsm.Key
 	op  fsm.Op
+	sum uint32
 	raw []byte // encoded; never changed
 	// sent: given to a sender at least once. From then on its outcome is
 	// unknown until it is answered.
@@ -114,7 +115,7 @@ func (p *pendings) submit(c *fsm.Command, into **fsm.View, answer func(fsm.Resul
 }
 
 func (p *pendings) add(c *fsm.Command, into **fsm.View, answer func(fsm.Result, error)) (wait, sender, error) {
-	key := c.Key()
+	key, sum := c.Key(), sumOf(c)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed != nil {
@@ -126,7 +127,7 @@ func (p *pendings) add(c *fsm.Command, into **fsm.View, answer func(fsm.Result, 
 	to := p.route.Load().to
 	w := p.byKey[key]
 	if w != nil && !w.answered {
-		if !sameCommand(w.raw, c) {
+		if w.sum != sum {
 			return wait{}, nil, errKeyReused
 		}
 		// Another caller, or one who doubts the path: send it once more.
@@ -138,7 +139,7 @@ func (p *pendings) add(c *fsm.Command, into **fsm.View, answer func(fsm.Result, 
 	if len(p.byKey) >= pendingMax {
 		return wait{}, nil, errNeverSent(errFull)
 	}
-	w = &pending{key: key, op: c.Op, into: into}
+	w = &pending{key: key, op: c.Op, sum: sum, into: into}
 	w.raw = fsm.AppendCommand(w.inline[:0], c)
 	w.first.answer = answer
 	w.callers = &w.first
@@ -150,15 +151,17 @@ func (p *pendings) add(c *fsm.Command, into **fsm.View, answer func(fsm.Result, 
 	return wait{w, w.callers}, to, nil
 }
 
-// sameCommand tells whether c asks for what raw does. What it says about
-// earlier answers may have moved on.
-func sameCommand(raw []byte, c *fsm.Command) bool {
-	var old fsm.Command
-	if _, err := fsm.DecodeCommand(raw, &old); err != nil {
-		return false
-	}
-	old.Mark, old.Seen = c.Mark, c.Seen
-	return bytes.Equal(fsm.AppendCommand(nil, &old), fsm.AppendCommand(nil, c))
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// sumOf is over what c asks for; what it says about earlier answers may move
+// on between one sending and the next. It tells apart two commands that a
+// mistaken caller sends under one number, so that none is given the other's
+// answer.
+func sumOf(c *fsm.Command) uint32 {
+	var room [rawInline]byte
+	asked := *c
+	asked.Mark, asked.Seen = 0, 0
+	return crc32.Checksum(fsm.AppendCommand(room[:0], &asked), castagnoli)
 }
 
 // withdraw forgets a caller that does not wait any more. It is false if the

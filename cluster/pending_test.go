@@ -68,13 +68,14 @@ func (b *bench) ask(c *fsm.Command) (*listener, wait) {
 	return l, at
 }
 
-func (b *bench) leader(o ...fsm.Outcome) {
-	b.fromLeader(o, &b.to)
+// leader and apply bring one command's result from where they say.
+func (b *bench) leader(c *fsm.Command, r fsm.Result) {
+	b.fromLeader([]fsm.Outcome{answerTo(c, r)}, []uint32{sumOf(c)}, &b.to)
 	b.to.tell()
 }
 
-func (b *bench) apply(o ...fsm.Outcome) error {
-	err := b.fromApply(o, func() *fsm.View { return fsm.New().View() }, &b.to)
+func (b *bench) apply(c *fsm.Command, r fsm.Result) error {
+	err := b.fromApply([]fsm.Outcome{answerTo(c, r)}, []fsm.Command{*c}, func() *fsm.View { return fsm.New().View() }, &b.to)
 	b.to.tell()
 	return err
 }
@@ -96,10 +97,10 @@ func TestLeaderAnswersFirst(t *testing.T) {
 	b, c := newBench(t), release(1, 1)
 	ok := fsm.Result{Status: fsm.StatusOK, Index: 7, Order: 1}
 	l, _ := b.ask(c)
-	b.leader(answerTo(c, ok))
+	b.leader(c, ok)
 	b.want(l, ok)
-	b.leader(answerTo(c, ok)) // said twice
-	if err := b.apply(answerTo(c, ok)); err != nil {
+	b.leader(c, ok) // said twice
+	if err := b.apply(c, ok); err != nil {
 		t.Fatal(err)
 	}
 	b.want(l, ok)
@@ -112,18 +113,18 @@ func TestOwnApplyAnswersFirst(t *testing.T) {
 	b, c := newBench(t), release(1, 1)
 	ok := fsm.Result{Status: fsm.StatusOK, Index: 7, Order: 1}
 	l, _ := b.ask(c)
-	if err := b.apply(answerTo(c, ok)); err != nil {
+	if err := b.apply(c, ok); err != nil {
 		t.Fatal(err)
 	}
-	b.leader(answerTo(c, ok))
+	b.leader(c, ok)
 	b.want(l, ok)
 }
 
 func TestLeaderAndOwnApplyDiffer(t *testing.T) {
 	b, c := newBench(t), release(1, 1)
 	b.ask(c)
-	b.leader(answerTo(c, fsm.Result{Status: fsm.StatusOK, Index: 7, Order: 1}))
-	err := b.apply(answerTo(c, fsm.Result{Status: fsm.StatusNotHeld, Index: 7, Order: 1}))
+	b.leader(c, fsm.Result{Status: fsm.StatusOK, Index: 7, Order: 1})
+	err := b.apply(c, fsm.Result{Status: fsm.StatusNotHeld, Index: 7, Order: 1})
 	if !errors.Is(err, ErrDiverged) {
 		t.Fatalf("got %v, want ErrDiverged", err)
 	}
@@ -135,15 +136,15 @@ func TestResultsOfDifferentEntriesAreNotCompared(t *testing.T) {
 	c := &fsm.Command{Op: fsm.OpRenew, Session: 1, Incarnation: 1, Seq: 4}
 	l, _ := b.ask(c)
 	second := fsm.Result{Status: fsm.StatusOK, Index: 9, At: 90, Order: 1}
-	b.leader(answerTo(c, second))
-	if err := b.apply(answerTo(c, fsm.Result{Status: fsm.StatusOK, Index: 8, At: 80, Order: 1})); err != nil {
+	b.leader(c, second)
+	if err := b.apply(c, fsm.Result{Status: fsm.StatusOK, Index: 8, At: 80, Order: 1}); err != nil {
 		t.Fatal(err)
 	}
 	b.want(l, second)
 	if len(b.byKey) != 1 {
 		t.Fatal("forgotten before the entry that the leader spoke of was applied")
 	}
-	if err := b.apply(answerTo(c, second)); err != nil || len(b.byKey) != 0 {
+	if err := b.apply(c, second); err != nil || len(b.byKey) != 0 {
 		t.Fatalf("err %v, %d kept", err, len(b.byKey))
 	}
 }
@@ -161,7 +162,7 @@ func TestSeveralCallersOfOneCommand(t *testing.T) {
 		t.Error("the second caller could not leave")
 	}
 	ok := fsm.Result{Status: fsm.StatusOK, Index: 2}
-	b.leader(answerTo(c, ok))
+	b.leader(c, ok)
 	b.want(first, ok)
 	b.want(second)
 	b.want(third, ok)
@@ -208,7 +209,7 @@ func TestRerouteSendsEverythingAgain(t *testing.T) {
 	b.ask(release(1, 2))
 	answered := release(1, 3)
 	b.ask(answered)
-	b.leader(answerTo(answered, fsm.Result{Status: fsm.StatusOK, Index: 1}))
+	b.leader(answered, fsm.Result{Status: fsm.StatusOK, Index: 1})
 	b.reroute(nil)
 	b.ask(release(1, 4))
 	b.reroute(second)
@@ -252,7 +253,7 @@ func TestResendWhileOthersAreAnswered(t *testing.T) {
 	for ; b.at < 10*time.Second && len(s.sent) < int(seq); b.at += 250 * time.Millisecond {
 		c := release(1, seq)
 		b.ask(c)
-		b.leader(answerTo(c, fsm.Result{Status: fsm.StatusOK, Index: 1}))
+		b.leader(c, fsm.Result{Status: fsm.StatusOK, Index: 1})
 		seq++
 		b.resend(false)
 	}
@@ -265,7 +266,7 @@ func TestRefusalBeforeTheLogIsFinal(t *testing.T) {
 	b, c := newBench(t), release(1, 1)
 	l, _ := b.ask(c)
 	no := fsm.Result{Status: fsm.StatusLevel}
-	b.leader(answerTo(c, no))
+	b.leader(c, no)
 	b.want(l, no)
 	if len(b.byKey) != 0 {
 		t.Error("waits for an apply that never comes")
@@ -283,13 +284,13 @@ func TestReadWaitsForOwnApply(t *testing.T) {
 		t.Fatal(err)
 	}
 	ok := fsm.Result{Status: fsm.StatusOK, Index: 3}
-	b.leader(answerTo(c, ok))
+	b.leader(c, ok)
 	b.want(l)
 	b.at = time.Minute
 	if n := b.resend(false); n != 0 {
 		t.Error("sent again though it is in the log")
 	}
-	if err := b.apply(answerTo(c, ok)); err != nil {
+	if err := b.apply(c, ok); err != nil {
 		t.Fatal(err)
 	}
 	b.want(l, ok)
@@ -305,14 +306,14 @@ func TestAnswersFromSnapshot(t *testing.T) {
 	lk, _ := b.ask(known)
 	lu, _ := b.ask(unknown)
 	b.ask(kept)
-	b.leader(answerTo(kept, fsm.Result{Status: fsm.StatusOK, Index: 5}))
+	b.leader(kept, fsm.Result{Status: fsm.StatusOK, Index: 5})
 	read := &fsm.Command{Op: fsm.OpRead, Nonce: fsm.Nonce{Hi: 1, Lo: 2}}
 	var view *fsm.View
 	lr := &listener{}
 	if _, err := b.submit(read, &view, lr.answer); err != nil {
 		t.Fatal(err)
 	}
-	b.leader(answerTo(read, fsm.Result{Status: fsm.StatusOK, Index: 6}))
+	b.leader(read, fsm.Result{Status: fsm.StatusOK, Index: 6})
 	ok := fsm.Result{Status: fsm.StatusOK, Index: 4}
 	b.fromSnapshot(9, func(k fsm.Key) (fsm.Outcome, fsm.Found) {
 		if k == known.Key() {
@@ -375,5 +376,34 @@ func TestErrorsOfRaft(t *testing.T) {
 		if got := fateOf(tt.err); got != tt.fate {
 			t.Errorf("%v: fate %d, want %d", tt.err, got, tt.fate)
 		}
+	}
+}
+
+// Two commands under one number: none is given the other's answer, from
+// wherever it comes and however late.
+func TestAnswersOfAnotherCommandUnderTheSameNumber(t *testing.T) {
+	b, first := newBench(t), release(1, 1)
+	ok := fsm.Result{Status: fsm.StatusOK, Index: 7, Order: 1}
+	l, _ := b.ask(first)
+	b.leader(first, ok)
+	b.want(l, ok)
+	again, _ := b.ask(first)
+	if err := b.apply(first, ok); err != nil {
+		t.Fatal(err)
+	}
+	b.want(again, ok)
+	other := release(1, 1)
+	other.Grant = 99
+	l, _ = b.ask(other)
+	if err := b.apply(first, ok); err != nil { // its second sending
+		t.Fatal(err)
+	}
+	b.leader(first, ok)
+	b.want(l)
+	reused := fsm.Result{Status: fsm.StatusSeqReused, Index: 9, Order: 1}
+	b.leader(other, reused)
+	b.want(l, reused)
+	if err := b.apply(other, reused); err != nil || len(b.byKey) != 0 {
+		t.Fatalf("%v, %d left", err, len(b.byKey))
 	}
 }

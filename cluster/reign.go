@@ -53,6 +53,7 @@ type reign struct {
 	backlog batch         // taken from the inbox
 	next    int           // in it
 	swept   time.Duration // when something due was last proposed for
+	nudge   bool          // another node waits to apply the last entry
 	serving map[fsm.SessionID]*stream
 }
 
@@ -172,7 +173,7 @@ func (r *reign) gather() (wait time.Duration, idle bool) {
 	r.backlog.reset()
 	r.next = 0
 	taken, again := r.inbox.take(&r.backlog)
-	if taken {
+	if taken || r.nudge {
 		return 0, false
 	}
 	wait = time.Hour
@@ -199,8 +200,12 @@ func (r *reign) commit() error {
 	items, raw := r.cut()
 	body := make([]byte, 0, entryOverhead+len(raw))
 	body = append(fsm.AppendEntryHeader(body), raw...)
+	r.nudge = false
 	for _, it := range items {
 		r.serve(it.session, it.origin)
+		// A read waits for the apply at its own node, which learns of the commit
+		// with the next append: let there be one, instead of 50 to 100 ms.
+		r.nudge = r.nudge || it.read && it.origin != nil
 	}
 	done, err := r.insist(func() []byte {
 		// Nothing is read or added after the stamp (T2).
@@ -282,7 +287,7 @@ func (r *reign) spread(outcomes []fsm.Outcome, items []item) {
 	var last *stream
 	for i := range outcomes {
 		o := &outcomes[i]
-		to := r.destination(o, items)
+		to, sum := r.destination(o, items)
 		if to == nil {
 			continue
 		}
@@ -290,7 +295,7 @@ func (r *reign) spread(outcomes []fsm.Outcome, items []item) {
 			last.ring()
 		}
 		last = to
-		if !to.putOutcome(o) && o.Kind != fsm.OutcomeAnswer {
+		if !to.putOutcome(o, sum) && o.Kind != fsm.OutcomeAnswer {
 			delete(r.serving, o.Key.Session)
 		}
 	}
@@ -299,16 +304,13 @@ func (r *reign) spread(outcomes []fsm.Outcome, items []item) {
 	}
 }
 
-func (r *reign) destination(o *fsm.Outcome, items []item) *stream {
+func (r *reign) destination(o *fsm.Outcome, items []item) (to *stream, sum uint32) {
 	if o.Kind == fsm.OutcomeAnswer {
-		if o.Pos < 0 || o.Pos >= len(items) {
-			return nil
-		}
-		return items[o.Pos].origin
+		return items[o.Pos].origin, items[o.Pos].sum
 	}
-	to := r.serving[o.Key.Session]
+	to = r.serving[o.Key.Session]
 	if o.Kind == fsm.OutcomeEnded {
 		delete(r.serving, o.Key.Session)
 	}
-	return to
+	return to, 0
 }

@@ -415,8 +415,8 @@ func TestOutcomesFindTheirNode(t *testing.T) {
 				Wants: []fsm.Want{{Name: "n", Kind: fsm.KindLock, Mode: fsm.Exclusive}},
 			}
 		}
-		r.inbox.putAll(a, []fsm.Command{acquire(1, 1)}, 1)
-		r.inbox.putAll(b, []fsm.Command{acquire(2, 1)}, 1)
+		r.inbox.putAll(a, []fsm.Command{acquire(1, 1)})
+		r.inbox.putAll(b, []fsm.Command{acquire(2, 1)})
 		synctest.Wait()
 		first := heardA()
 		if len(first) != 1 || first[0].Result.Status != fsm.StatusOK {
@@ -426,7 +426,7 @@ func TestOutcomesFindTheirNode(t *testing.T) {
 			t.Fatalf("b heard %+v", got)
 		}
 		release := fsm.Command{Op: fsm.OpRelease, Session: 1, Incarnation: 1, Seq: 2, Grant: first[0].Result.Grant}
-		r.inbox.putAll(a, []fsm.Command{release}, 1)
+		r.inbox.putAll(a, []fsm.Command{release})
 		synctest.Wait()
 		if got := heardA(); len(got) != 2 || got[1].Key != release.Key() {
 			t.Errorf("a heard %+v", got)
@@ -436,7 +436,7 @@ func TestOutcomesFindTheirNode(t *testing.T) {
 		}
 		// Session 2 moves to a; b's node is gone.
 		b.close()
-		r.inbox.putAll(a, []fsm.Command{*renewal(2, 1)}, 1)
+		r.inbox.putAll(a, []fsm.Command{*renewal(2, 1)})
 		time.Sleep(gatherMax)
 		synctest.Wait()
 		if got := heardA(); len(got) != 4 || got[3].Event != 1 {
@@ -476,11 +476,9 @@ func testStream(t *testing.T, now func() time.Duration) (*stream, func() []fsm.O
 			}
 			for kind == frameOutcomes && len(body) > 0 {
 				var o fsm.Outcome
-				n, err := fsm.DecodeOutcome(body, &o)
-				if err != nil {
+				if body, _, err = takeOutcome(body, &o); err != nil {
 					panic(fmt.Sprintf("outcome: %v", err))
 				}
-				body = body[n:]
 				mu.Lock()
 				all = append(all, o)
 				mu.Unlock()
@@ -492,4 +490,30 @@ func testStream(t *testing.T, now func() time.Duration) (*stream, func() []fsm.O
 		defer mu.Unlock()
 		return append([]fsm.Outcome(nil), all...)
 	}
+}
+
+// A read of another node is followed by an entry, which tells that node that
+// the read is committed; this node's own read is not.
+func TestReadOfAnotherNodeIsFollowedUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRealm(t, since())
+		r.start()
+		synctest.Wait()
+		s, _ := testStream(t, r.now)
+		read := fsm.Command{Op: fsm.OpRead, Nonce: fsm.Nonce{Hi: 1}}
+		r.inbox.putCommand(&read)
+		synctest.Wait()
+		if n := len(r.committed()); n != 2 {
+			t.Errorf("%d entries, want takeover and read", n)
+		}
+		r.inbox.putAll(s, []fsm.Command{read})
+		synctest.Wait()
+		got := r.committed()
+		if len(got) != 4 || len(got[2].Commands) != 1 || len(got[3].Commands) != 0 {
+			t.Errorf("entries %+v, want the read and an empty one", got[2:])
+		}
+		r.end()
+		s.close()
+		synctest.Wait()
+	})
 }

@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"encoding/binary"
+	"io"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -17,7 +19,8 @@ const (
 	// frameCommands: commands, back to back.
 	frameCommands
 	// frameOutcomes: outcomes, back to back: the answers to commands that came
-	// on this stream, and the events of sessions that were last heard on it.
+	// on this stream, each with the sum of its command before it, and the events
+	// of sessions that were last heard on it.
 	frameOutcomes
 	// frameRefused: what came on this stream and is not answered will perhaps
 	// not be proposed. Send it again, later or elsewhere.
@@ -82,9 +85,22 @@ func (s *stream) put(_ fsm.Op, _ fsm.SessionID, raw []byte) bool {
 	return ok
 }
 
-// putOutcome puts an outcome for the node at the other end; ring follows.
-func (s *stream) putOutcome(o *fsm.Outcome) bool {
-	return s.append(frameOutcomes, func(b []byte) []byte { return fsm.AppendOutcome(b, o) })
+// putOutcome puts an outcome for the node at the other end; ring follows. sum is
+// of the command that it answers, 0 for an event.
+func (s *stream) putOutcome(o *fsm.Outcome, sum uint32) bool {
+	return s.append(frameOutcomes, func(b []byte) []byte {
+		return fsm.AppendOutcome(binary.LittleEndian.AppendUint32(b, sum), o)
+	})
+}
+
+// takeOutcome takes what putOutcome put off the front of body.
+func takeOutcome(body []byte, o *fsm.Outcome) (rest []byte, sum uint32, err error) {
+	if len(body) < 4 {
+		return nil, 0, io.ErrUnexpectedEOF
+	}
+	sum = binary.LittleEndian.Uint32(body)
+	n, err := fsm.DecodeOutcome(body[4:], o)
+	return body[4+n:], sum, err
 }
 
 // putFrame puts a frame of its own.

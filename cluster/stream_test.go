@@ -158,7 +158,7 @@ func TestServerChecksWhatItProposes(t *testing.T) {
 			t.Fatalf("kind %d, %v", kind, err)
 		}
 		var o fsm.Outcome
-		if n, err := fsm.DecodeOutcome(body, &o); err != nil || n != len(body) || o.Key != bad.Key() || o.Result.Status != fsm.StatusInvalid {
+		if rest, sum, err := takeOutcome(body, &o); err != nil || len(rest) != 0 || sum != sumOf(bad) || o.Key != bad.Key() || o.Result.Status != fsm.StatusInvalid {
 			t.Errorf("%+v, %v", o, err)
 		}
 		if n := len(r.inbox.batch.items); n != 1 {

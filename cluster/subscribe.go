@@ -13,8 +13,8 @@ const (
 	// Further ones are dropped, and come again with the next renewal. Ten
 	// thousand sessions of a node make 25 MB of it.
 	eventsBuffered = 16
-	// eventsRemembered: the last events that a subscription was given, so that
-	// what comes from the leader and from the own apply is given once.
+	// eventsRemembered: events of which a subscription remembers how often it
+	// heard them from where.
 	eventsRemembered = 32
 )
 
@@ -22,11 +22,30 @@ const (
 type subscription struct {
 	session     fsm.SessionID
 	incarnation fsm.Incarnation
+	seen        fsm.EventID      // acknowledged when it attached: an entry that is late here may still tell of it
 	events      chan fsm.Outcome // eventsBuffered, and one for the end
-	given       [eventsRemembered]fsm.EventID
+	heard       [eventsRemembered]hearing
 	proven      bool // the secret was right
 	over        bool // events is closed
 }
+
+// A hearing is how often an event was heard from the leader, and from this
+// node's own apply. Each entry that tells of an event is heard from both, or
+// from the second alone; it is given to the reader when the first of the two
+// tells it. A renewal that repeats the event is another entry.
+type hearing struct {
+	event fsm.EventID
+	from  [2]uint16
+	given uint16
+}
+
+// A source is whom outcomes come from.
+type source uint8
+
+const (
+	fromLeader source = iota
+	fromApply
+)
 
 // subscriptions are by session: at most one that is proven, and those that
 // wait for the machine's word on their secret. An unproven one hears already,
@@ -43,7 +62,7 @@ func newSubscriptions() *subscriptions {
 
 // Attach implements lockapi.Backend.
 func (n *Node) Attach(ctx context.Context, a lockapi.Attachment) (<-chan fsm.Outcome, error) {
-	sub, err := n.subs.add(a.Session, a.Incarnation)
+	sub, err := n.subs.add(&a)
 	if err != nil {
 		return nil, err
 	}
@@ -63,14 +82,17 @@ func (n *Node) Attach(ctx context.Context, a lockapi.Attachment) (<-chan fsm.Out
 	return sub.events, nil
 }
 
-func (s *subscriptions) add(id fsm.SessionID, i fsm.Incarnation) (*subscription, error) {
+func (s *subscriptions) add(a *lockapi.Attachment) (*subscription, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return nil, errNeverSent(lockapi.ErrClosed)
 	}
-	sub := &subscription{session: id, incarnation: i, events: make(chan fsm.Outcome, eventsBuffered+1)}
-	s.bySession[id] = append(s.bySession[id], sub)
+	sub := &subscription{
+		session: a.Session, incarnation: a.Incarnation, seen: a.Seen,
+		events: make(chan fsm.Outcome, eventsBuffered+1),
+	}
+	s.bySession[a.Session] = append(s.bySession[a.Session], sub)
 	return sub, nil
 }
 
@@ -123,7 +145,7 @@ func (s *subscriptions) removeAllLocked(id fsm.SessionID) {
 }
 
 // deliver gives events to who hears them; answers are no events.
-func (s *subscriptions) deliver(outcomes []fsm.Outcome) {
+func (s *subscriptions) deliver(outcomes []fsm.Outcome, from source) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.bySession) == 0 {
@@ -131,15 +153,15 @@ func (s *subscriptions) deliver(outcomes []fsm.Outcome) {
 	}
 	for i := range outcomes {
 		if o := &outcomes[i]; o.Kind != fsm.OutcomeAnswer {
-			s.deliverLocked(o)
+			s.deliverLocked(o, from)
 		}
 	}
 }
 
-func (s *subscriptions) deliverLocked(o *fsm.Outcome) {
+func (s *subscriptions) deliverLocked(o *fsm.Outcome, from source) {
 	for _, sub := range s.bySession[o.Key.Session] {
 		if sub.incarnation == o.Key.Incarnation {
-			sub.give(o)
+			sub.give(o, from)
 		}
 	}
 	if o.Kind == fsm.OutcomeEnded {
@@ -149,17 +171,26 @@ func (s *subscriptions) deliverLocked(o *fsm.Outcome) {
 
 // give never blocks. What does not fit is dropped: the machine keeps it until
 // the session acknowledges it, and repeats it with the next renewal.
-func (sub *subscription) give(o *fsm.Outcome) {
+func (sub *subscription) give(o *fsm.Outcome, from source) {
 	if o.Kind == fsm.OutcomeEnded {
 		sub.events <- *o // its own place
 		return
 	}
-	given := &sub.given[o.Event%eventsRemembered]
-	if *given == o.Event || len(sub.events) >= eventsBuffered {
+	if o.Event <= sub.seen {
 		return
 	}
-	*given = o.Event
-	sub.events <- *o
+	h := &sub.heard[o.Event%eventsRemembered]
+	if h.event != o.Event {
+		*h = hearing{event: o.Event}
+	}
+	h.from[from]++
+	if h.from[from] <= h.given {
+		return // the other source told it already
+	}
+	h.given = h.from[from]
+	if len(sub.events) < eventsBuffered {
+		sub.events <- *o
+	}
 }
 
 // restored gives everybody what the state says that they have not heard: this
@@ -170,7 +201,7 @@ func (s *subscriptions) restored(m *machine) {
 	for id, all := range s.bySession {
 		events, ended := m.undelivered(id)
 		for i := range events {
-			s.deliverLocked(&events[i])
+			s.deliverLocked(&events[i], fromApply)
 		}
 		if ended {
 			facts := m.known()
@@ -178,7 +209,7 @@ func (s *subscriptions) restored(m *machine) {
 				Kind: fsm.OutcomeEnded, Pos: -1,
 				Key:    fsm.Key{Class: fsm.ClassSeq, Session: id, Incarnation: all[0].incarnation},
 				Result: fsm.Result{Status: fsm.StatusSessionGone, Session: id, At: facts.now, Index: facts.applied},
-			})
+			}, fromApply)
 		}
 	}
 }
