@@ -22,7 +22,7 @@ const patience = 60 * time.Second
 
 // A world is a few nodes in this process, over real sockets on loopback.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	key    []byte
 	expect int
@@ -85,7 +85,7 @@ func (g *gate) breakAll() {
 }
 
 // newWorld starts n nodes, a, b, c..., that form a cluster.
-func newWorld(t *testing.T, n int, tune func(*Config)) *world {
+func newWorld(t testing.TB, n int, tune func(*Config)) *world {
 	t.Helper()
 	w := &world{
 		t: t, dir: t.TempDir(), key: make([]byte, 32), expect: n, tune: tune,
