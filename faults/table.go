@@ -1,9 +1,11 @@
 package main
 
+import "slices"
+
 // table lists the planted faults: for each property that the documentation
 // promises, at least one change that breaks it and the test that must notice.
 func table() []fault {
-	return append(lockapiFaults(), []fault{
+	return slices.Concat(fsmFaults(), clusterFaults(), lockapiFaults(), []fault{
 		{
 			name:     "run: no SIGKILL when validity is past",
 			property: "a command ends before the lock can be another's",
@@ -22,5 +24,5 @@ func table() []fault {
 			pkg:      "./cmd/lockd/internal/child",
 			test:     "TestRunnerDies",
 		},
-	}...)
+	})
 }

@@ -80,6 +80,7 @@ const (
 	LimitMembers
 	LimitMember
 	LimitPermits
+	LimitSecret
 	limitEnd
 )
 
@@ -101,6 +102,7 @@ var limitNames = [limitEnd]string{
 	LimitMembers:        "members: 64",
 	LimitMember:         "member id and address: 1..255 bytes",
 	LimitPermits:        "permits: 1..limit of a semaphore, 0 of a lock",
+	LimitSecret:         "secret: 32 random bytes, not all zero",
 }
 
 // String names the limit with its bounds.

@@ -64,7 +64,9 @@ type Result struct {
 	Place   uint32    // StatusQueued: place in the queue, from 1
 
 	Limit LimitID // StatusLimit, StatusInvalid
-	Value uint64  // StatusLimit: what was asked for
+	// Value is what was asked for, for StatusLimit; the session's last event so
+	// far, for OpRenew and OpAttach.
+	Value uint64
 }
 
 // OutcomeKind tells why an outcome came to be.

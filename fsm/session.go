@@ -126,7 +126,8 @@ func (s *State) open(c *Command) Result {
 
 // renew answers an attach or a renewal. That it renews is done already, by
 // renewSpeaker; here it repeats what the session has not acknowledged: an
-// event that was lost on the way must reach its session as long as it lives.
+// event that was lost on the way must reach its session as long as it lives. The
+// answer says how far events go, or the last of them could be missed unnoticed.
 func (s *State) renew(c *Command) {
 	ss, refusal := s.speaker(c)
 	if refusal.Status != 0 {
@@ -135,7 +136,7 @@ func (s *State) renew(c *Command) {
 	}
 	ss = s.own(ss)
 	ss.see(c.Seen)
-	s.answer(c, Result{Status: StatusOK, Session: ss.id})
+	s.answer(c, Result{Status: StatusOK, Session: ss.id, Value: uint64(ss.lastEvent)})
 	for _, e := range ss.events[:min(len(ss.events), EventsRepeated)] {
 		s.out = append(s.out, ss.outcome(e))
 	}

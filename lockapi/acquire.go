@@ -2,6 +2,7 @@ package lockapi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -253,8 +254,11 @@ func (s *session) withdraw(ctx context.Context, a *acquiring, why error) error {
 	select {
 	case <-a.withdrawn:
 		return fmt.Errorf("%w: %w", ErrNotAcquired, cause)
-	case <-s.ctx.Done(): // and nothing is left of it
-		return fmt.Errorf("%w: %w", ErrNotAcquired, cause)
+	case <-s.ctx.Done():
+		if errors.Is(s.cause(), ErrSessionGone) { // and everything of it
+			return fmt.Errorf("%w: %w", ErrNotAcquired, cause)
+		}
+		return fmt.Errorf("%w: %w", ErrUnknown, cause)
 	case <-timer.C:
 		return fmt.Errorf("%w: %w", ErrUnknown, cause)
 	}

@@ -28,6 +28,10 @@ type Mutex struct {
 // token of the hold. Pass the owner along as a value (a request's id, say); a
 // goroutine is none. At most 128 bytes of UTF-8, and not beginning with "~".
 // "" is no explicit owner.
+//
+// Re-entry is at once for an owner that holds when its acquire arrives. Two
+// acquires of one owner that both wait are two places in the queue: the second
+// may stand behind somebody else, so do not hold the first until you have it.
 func (m *Mutex) WithOwner(owner string) *Mutex {
 	c := *m
 	c.owner = owner

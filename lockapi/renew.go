@@ -15,6 +15,9 @@ const (
 	// renewJitter: one part in so many that a renewal comes earlier or later,
 	// so that clients that began together do not stay together.
 	renewJitter = 10
+	// missedAfter: a session that has not heard all that it was told of renews
+	// again after this time, since each renewal repeats only so many events.
+	missedAfter = 100 * time.Millisecond
 )
 
 // renewals are a session's, those of attaching included.
@@ -23,6 +26,9 @@ type renewals struct {
 	sent     time.Duration // when the last renewal was first sent
 	underWay int
 	wanted   bool // one is to be sent soon
+	// told is the session's last event by the word of a renewal. Were the last
+	// events dropped on the way, no gap in what was heard would show it.
+	told fsm.EventID
 
 	ctx  context.Context // of those under way
 	stop func()          // ends ctx; nil while there is none
@@ -60,6 +66,9 @@ func (s *session) keep() {
 		s.mu.Lock()
 		now := s.now()
 		s.lapse(now)
+		if s.renewals.told > s.seen && s.renewals.underWay == 0 {
+			next = min(next, s.renewals.sent+missedAfter)
+		}
 		busy := s.renewals.underWay > 0 && now-s.renewals.sent < s.ttl/doubtShare
 		// Lapsed grants are released before anything else is said for the
 		// session; the release renews it.
@@ -111,6 +120,7 @@ func (s *session) renew(ctx context.Context, c *fsm.Command, sent time.Duration)
 	s.renewals.underWay--
 	if err == nil {
 		s.credit(sent, s.now(), r)
+		s.renewals.told = max(s.renewals.told, fsm.EventID(r.Value))
 	}
 	s.unlock()
 	if err == nil {

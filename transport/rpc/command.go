@@ -165,7 +165,11 @@ func decodeCommand(r *reader[string], c *fsm.Command, wants []fsm.Want) []fsm.Wa
 		case num == 10:
 			c.Label = r.field()
 		case num == 11:
-			wants = append(wants, decodeWant(r))
+			// One more than may be is enough to be refused for; a frame of empty
+			// wants must not become a hundred times its size.
+			if w := decodeWant(r); len(wants)-first <= fsm.WantsMax {
+				wants = append(wants, w)
+			}
 		case num == 12:
 			c.Owner = r.field()
 		default:

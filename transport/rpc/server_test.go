@@ -625,6 +625,31 @@ func TestStreamsAreCounted(t *testing.T) {
 	}
 }
 
+// TestOpenNeedsASecret: a session without one would be anybody's who sees its
+// number in a list.
+func TestOpenNeedsASecret(t *testing.T) {
+	_, conn := serve(t, newMachine(), Options{})
+	c := dial(t, conn)
+	o := c.ask(fsm.Command{Op: fsm.OpOpen, Nonce: fsm.Nonce{Hi: 9}, TTL: fsm.Hour})
+	if o.Result.Status != fsm.StatusInvalid || o.Result.Limit != fsm.LimitSecret {
+		t.Errorf("%+v", o)
+	}
+}
+
+// TestWantsAreBounded: a frame of empty wants is refused by the machine, and
+// does not grow in memory before.
+func TestWantsAreBounded(t *testing.T) {
+	c := fsm.Command{Op: fsm.OpAcquire, Session: 1, Incarnation: 1, Seq: 1, Wants: make([]fsm.Want, 10*fsm.WantsMax)}
+	frame := reader[string]{b: string(AppendCommand(nil, &c))}
+	frame.next()
+	in := reader[string]{b: frame.field()}
+	var got fsm.Command
+	wants := decodeCommand(&in, &got, nil)
+	if in.bad || len(wants) != fsm.WantsMax+1 {
+		t.Errorf("%d wants of %d, bad %v", len(wants), len(c.Wants), in.bad)
+	}
+}
+
 // TestSessionsAreCounted: so are the sessions of a stream.
 func TestSessionsAreCounted(t *testing.T) {
 	s, conn := serve(t, newMachine(), Options{})
@@ -640,7 +665,7 @@ func TestSessionsAreCounted(t *testing.T) {
 	}
 	s.mu.Unlock()
 	full := fsm.Result{Status: fsm.StatusLimit, Limit: fsm.LimitSessions, Value: StreamSessionsMax + 1}
-	for _, command := range []fsm.Command{attach(7, 1, secretOf(7)), {Op: fsm.OpOpen, Nonce: fsm.Nonce{Hi: 9}, TTL: fsm.Hour}} {
+	for _, command := range []fsm.Command{attach(7, 1, secretOf(7)), {Op: fsm.OpOpen, Nonce: fsm.Nonce{Hi: 9}, Secret: secretOf(9), TTL: fsm.Hour}} {
 		if o := c.ask(command); o.Result != full {
 			t.Errorf("%+v", o)
 		}

@@ -106,6 +106,9 @@ func (s *stream) refusal(c *fsm.Command) (o Outcome, ok bool) {
 	case c.Op == 0 || c.Op > lastOp:
 		// Also the commands that nodes send each other, which clients must not.
 		return outcomeOf(c.Key(), fsm.Result{Status: fsm.StatusLevel}, nil), false
+	case c.Op == fsm.OpOpen && c.Secret == fsm.Secret{}:
+		// Left out: whoever saw the session's number could speak for it.
+		return outcomeOf(c.Key(), fsm.Result{Status: fsm.StatusInvalid, Limit: fsm.LimitSecret}, nil), false
 	case opens(c.Op):
 		if n := len(s.sessions) + s.opening; n >= StreamSessionsMax && s.sessions[c.Session] == nil {
 			full := fsm.Result{Status: fsm.StatusLimit, Limit: fsm.LimitSessions, Value: uint64(n) + 1}

@@ -212,6 +212,7 @@ func TestEnumerationsAgree(t *testing.T) {
 		lockdv1.Limit_LIMIT_GRANTS: fsm.LimitGrants, lockdv1.Limit_LIMIT_TTL: fsm.LimitTTL, lockdv1.Limit_LIMIT_WAIT: fsm.LimitWait,
 		lockdv1.Limit_LIMIT_MAX_HOLD: fsm.LimitMaxHold, lockdv1.Limit_LIMIT_MEMBERS: fsm.LimitMembers,
 		lockdv1.Limit_LIMIT_MEMBER: fsm.LimitMember, lockdv1.Limit_LIMIT_PERMITS: fsm.LimitPermits,
+		lockdv1.Limit_LIMIT_SECRET: fsm.LimitSecret,
 	} {
 		if int32(theirs) != int32(ours) {
 			t.Errorf("%v is %d here", theirs, ours)

@@ -112,7 +112,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	case path == "/readyz":
 		s.readyz(w)
 	case !s.ours(r.Host):
-		fail(w, http.StatusMisdirectedRequest, "this node does not go by that name: see the option for host names")
+		fail(w, http.StatusMisdirectedRequest, "this node does not go by that name: use its address, or start it with that name in --advertise")
 	case path == "/":
 		s.root(w, r)
 	case path == "/v1/status":

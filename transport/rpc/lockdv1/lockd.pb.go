@@ -448,6 +448,7 @@ const (
 	Limit_LIMIT_MEMBERS         Limit = 15
 	Limit_LIMIT_MEMBER          Limit = 16
 	Limit_LIMIT_PERMITS         Limit = 17
+	Limit_LIMIT_SECRET          Limit = 18
 )
 
 // Enum value maps for Limit.
@@ -471,6 +472,7 @@ var (
 		15: "LIMIT_MEMBERS",
 		16: "LIMIT_MEMBER",
 		17: "LIMIT_PERMITS",
+		18: "LIMIT_SECRET",
 	}
 	Limit_value = map[string]int32{
 		"LIMIT_UNSPECIFIED":     0,
@@ -491,6 +493,7 @@ var (
 		"LIMIT_MEMBERS":         15,
 		"LIMIT_MEMBER":          16,
 		"LIMIT_PERMITS":         17,
+		"LIMIT_SECRET":          18,
 	}
 )
 
@@ -1096,7 +1099,7 @@ type Outcome struct {
 	Count         uint32  `protobuf:"varint,17,opt,name=count,proto3" json:"count,omitempty"`                             // grants of the hold, this one included
 	Place         uint32  `protobuf:"varint,18,opt,name=place,proto3" json:"place,omitempty"`                             // STATUS_QUEUED: place in the queue, from 1
 	Limit         Limit   `protobuf:"varint,19,opt,name=limit,proto3,enum=lockd.v1.Limit" json:"limit,omitempty"`         // STATUS_LIMIT, STATUS_INVALID
-	Value         uint64  `protobuf:"varint,20,opt,name=value,proto3" json:"value,omitempty"`                             // STATUS_LIMIT: what was asked for
+	Value         uint64  `protobuf:"varint,20,opt,name=value,proto3" json:"value,omitempty"`                             // STATUS_LIMIT: what was asked for; of RENEW and ATTACH: the session's last event
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2071,7 +2074,7 @@ const file_lockd_v1_lockd_proto_rawDesc = "" +
 	"\x0eSTATUS_INVALID\x10\x10\x12\x18\n" +
 	"\x14STATUS_KIND_CONFLICT\x10\x11\x12\x18\n" +
 	"\x14STATUS_MODE_CONFLICT\x10\x12\x12\x10\n" +
-	"\fSTATUS_LEVEL\x10\x13*\xe4\x02\n" +
+	"\fSTATUS_LEVEL\x10\x13*\xf6\x02\n" +
 	"\x05Limit\x12\x15\n" +
 	"\x11LIMIT_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -2093,7 +2096,8 @@ const file_lockd_v1_lockd_proto_rawDesc = "" +
 	"\x0eLIMIT_MAX_HOLD\x10\x0e\x12\x11\n" +
 	"\rLIMIT_MEMBERS\x10\x0f\x12\x10\n" +
 	"\fLIMIT_MEMBER\x10\x10\x12\x11\n" +
-	"\rLIMIT_PERMITS\x10\x11*j\n" +
+	"\rLIMIT_PERMITS\x10\x11\x12\x10\n" +
+	"\fLIMIT_SECRET\x10\x12*j\n" +
 	"\aRefusal\x12\x17\n" +
 	"\x13REFUSAL_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14REFUSAL_NOT_ATTACHED\x10\x01\x12\x17\n" +
