@@ -6,29 +6,33 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"strings"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
 )
 
 // levelTrace is below slog's lowest named level, as hclog's is below Debug.
 const levelTrace = slog.LevelDebug - 4
 
 // hcLogger lets HashiCorp's libraries log to a slog.Logger. Its level is the
-// handler's and cannot be set from here.
+// handler's and cannot be set from here. Messages below Error are logged as
+// Debug, and an Error is not repeated within a minute: see judge.
 type hcLogger struct {
 	to   *slog.Logger // with args
 	bare *slog.Logger // without
 	name string
 	args []any
+	said *repeats // shared with what is derived from it
 }
 
 var _ hclog.Logger = (*hcLogger)(nil)
 
-func newHCLogger(to *slog.Logger) *hcLogger { return &hcLogger{to: to, bare: to} }
+func newHCLogger(to *slog.Logger) *hcLogger { return &hcLogger{to: to, bare: to, said: newRepeats()} }
 
 func (l *hcLogger) Log(level hclog.Level, msg string, args ...any) {
-	to := slogLevel(level)
-	if !l.to.Enabled(context.Background(), to) {
+	to, same := judge(level, msg, args)
+	if !l.enabled(to) || same != "" && !l.said.due(same) {
 		return
 	}
 	if l.name != "" {
@@ -46,16 +50,16 @@ func (l *hcLogger) Error(msg string, args ...any) { l.Log(hclog.Error, msg, args
 func (l *hcLogger) enabled(level slog.Level) bool { return l.to.Enabled(context.Background(), level) }
 
 func (l *hcLogger) IsTrace() bool { return l.enabled(levelTrace) }
-func (l *hcLogger) IsDebug() bool { return l.enabled(slog.LevelDebug) }
-func (l *hcLogger) IsInfo() bool  { return l.enabled(slog.LevelInfo) }
-func (l *hcLogger) IsWarn() bool  { return l.enabled(slog.LevelWarn) }
-func (l *hcLogger) IsError() bool { return l.enabled(slog.LevelError) }
+func (l *hcLogger) IsDebug() bool { return l.enabled(slogLevel(hclog.Debug)) }
+func (l *hcLogger) IsInfo() bool  { return l.enabled(slogLevel(hclog.Info)) }
+func (l *hcLogger) IsWarn() bool  { return l.enabled(slogLevel(hclog.Warn)) }
+func (l *hcLogger) IsError() bool { return l.enabled(slogLevel(hclog.Error)) }
 
 func (l *hcLogger) ImpliedArgs() []any { return l.args }
 
 func (l *hcLogger) With(args ...any) hclog.Logger {
 	all := append(append([]any(nil), l.args...), args...)
-	return &hcLogger{to: l.bare.With(attributes(all)...), bare: l.bare, name: l.name, args: all}
+	return &hcLogger{to: l.bare.With(attributes(all)...), bare: l.bare, name: l.name, args: all, said: l.said}
 }
 
 func (l *hcLogger) Name() string { return l.name }
@@ -106,19 +110,15 @@ func slogLevel(level hclog.Level) slog.Level {
 	switch level {
 	case hclog.Trace:
 		return levelTrace
-	case hclog.Debug:
-		return slog.LevelDebug
-	case hclog.Warn:
-		return slog.LevelWarn
 	case hclog.Error:
 		return slog.LevelError
 	default:
-		return slog.LevelInfo
+		return slog.LevelDebug
 	}
 }
 
 // attributes are hclog's pairs with the values that it formats by type
-// formatted.
+// formatted, and no value as the source text of its Go type.
 func attributes(args []any) []any {
 	out := make([]any, len(args))
 	for i, arg := range args {
@@ -126,7 +126,7 @@ func attributes(args []any) []any {
 		case hclog.Format:
 			out[i] = ""
 			if len(v) > 0 {
-				out[i] = fmt.Sprintf(fmt.Sprint(v[0]), v[1:]...)
+				out[i] = fmt.Sprintf(strings.ReplaceAll(fmt.Sprint(v[0]), "%#v", "%T"), v[1:]...)
 			}
 		case hclog.Hex:
 			out[i] = fmt.Sprintf("%#x", int(v))
@@ -136,6 +136,8 @@ func attributes(args []any) []any {
 			out[i] = fmt.Sprintf("%#b", int(v))
 		case hclog.Quote:
 			out[i] = fmt.Sprintf("%q", string(v))
+		case raft.Server:
+			out[i] = fmt.Sprintf("%s at %s", v.ID, v.Address)
 		default:
 			out[i] = arg
 		}
