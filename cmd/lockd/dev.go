@@ -91,7 +91,7 @@ func dev(ctx context.Context, f *devFlags, stdout, stderr io.Writer) (err error)
 		id := "n" + strconv.Itoa(i+1)
 		s, err := startServer(port, cluster.Config{
 			ID: id, DataDir: filepath.Join(dir, id), Join: addresses, BootstrapExpect: devNodes, ClusterKey: key,
-			Logger: logger,
+			Logger: logger.With("node", id),
 		})
 		if err != nil {
 			return err

@@ -78,7 +78,7 @@ func serve(ctx context.Context, f *serveFlags, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	f.config.Logger = logger
+	f.config.Logger = logger.With("node", f.config.ID)
 	if err := f.check(); err != nil {
 		return err
 	}

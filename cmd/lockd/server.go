@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/lockd-io/lockd/cluster"
@@ -26,9 +27,9 @@ type server struct {
 }
 
 // startServer starts a node on a port, which is the server's from then on,
-// and serves it. On an error nothing is left running.
+// and serves it. On an error nothing is left running. The logger's lines name
+// the node.
 func startServer(port *transport.Port, c cluster.Config) (*server, error) {
-	c.Logger = c.Logger.With("node", c.ID)
 	s := &server{port: port, log: c.Logger}
 	c.Port = port
 	var err error
@@ -36,12 +37,24 @@ func startServer(port *transport.Port, c cluster.Config) (*server, error) {
 		return nil, errors.Join(err, port.Close())
 	}
 	s.rpc = rpc.New(s.node, rpc.Options{Logger: s.log})
-	if s.web, err = web.NewServer(s.node, web.Options{Logger: s.log}); err != nil {
+	if s.web, err = web.NewServer(s.node, web.Options{Logger: s.log, Hosts: hosts(c.Advertise, c.Listen)}); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	go s.serve("grpc", func() error { return s.rpc.Serve(port.GRPC()) })
 	go s.serve("http", func() error { return s.web.Serve(port.HTTP()) })
 	return s, nil
+}
+
+// hosts are the names among addresses: whoever runs the node says that it goes
+// by them.
+func hosts(addresses ...string) []string {
+	var names []string
+	for _, address := range addresses {
+		if host, _, err := net.SplitHostPort(address); err == nil && host != "" && net.ParseIP(host) == nil {
+			names = append(names, host)
+		}
+	}
+	return names
 }
 
 func (s *server) serve(what string, serve func() error) {
