@@ -2,14 +2,27 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/lockd-io/lockd/lockapi/remote"
 	"github.com/spf13/pflag"
 )
 
-// readTimeout bounds the commands that only look. An election is over by then.
-const readTimeout = 10 * time.Second
+const (
+	// readTimeout bounds the commands that only look. An election is over by then.
+	readTimeout = 10 * time.Second
+	// refusedTimeout: when nobody listens at any endpoint for this long, nobody
+	// is about to; a node that is being restarted is back sooner.
+	refusedTimeout = 2 * time.Second
+	// lookHelp is what the commands that only look have in common.
+	lookHelp = `
+
+It gives up after 10 s without an answer, after 2 s if every endpoint refuses
+the connection, and then exits with 69.`
+)
 
 // A clientFlags says where the cluster is.
 type clientFlags struct{ endpoints []string }
@@ -36,5 +49,34 @@ func (c *clientFlags) look(ctx context.Context, read func(context.Context, *remo
 	defer b.Close()
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
+	if err := reach(ctx, b); err != nil {
+		return err
+	}
 	return failed(read(ctx, b))
+}
+
+// reach gives up early where nobody listens.
+func reach(ctx context.Context, b *remote.Backend) error {
+	ctx, cancel := context.WithTimeout(ctx, refusedTimeout)
+	defer cancel()
+	var nobody *remote.UnreachedError
+	if err := b.Reach(ctx); errors.As(err, &nobody) && nobody.Refused() {
+		return failed(err)
+	}
+	return nil
+}
+
+// unreached is what a person can do about nobody having answered.
+func unreached(e *remote.UnreachedError) error {
+	endpoints := make([]string, len(e.Endpoints))
+	for i, p := range e.Endpoints {
+		if endpoints[i] = p.Endpoint; p.Err != nil {
+			endpoints[i] += " (" + p.Err.Error() + ")"
+		}
+	}
+	what, hint := "no node with a leader was found", "see lockd status"
+	if e.Failed() {
+		what, hint = "no node was found", "is it running? --endpoints or LOCKD_ENDPOINTS says where the cluster is"
+	}
+	return &exitError{exitUnavailable, fmt.Errorf("%s at %s: %s", what, strings.Join(endpoints, ", "), hint)}
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/lockd-io/lockd/lockapi"
+	"github.com/lockd-io/lockd/lockapi/remote"
 	"github.com/spf13/cobra"
 )
 
@@ -78,9 +79,12 @@ func codeOf(err error) int {
 // failed marks an error of a command's work with the exit code of its kind.
 func failed(err error) error {
 	var exit *exitError
+	var nobody *remote.UnreachedError
 	switch {
 	case err == nil, errors.As(err, &exit):
 		return err
+	case errors.As(err, &nobody):
+		return unreached(nobody)
 	case errors.Is(err, lockapi.ErrInvalid):
 		return &exitError{exitUsage, err}
 	case errors.Is(err, lockapi.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -241,7 +242,8 @@ func (f *runFlags) contact(ctx context.Context, client *lockapi.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	_, err := client.Inspect(ctx, lockapi.Query{Name: f.name})
-	if errors.Is(err, context.DeadlineExceeded) {
+	var nobody *remote.UnreachedError
+	if errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &nobody) {
 		return &exitError{exitUnavailable, fmt.Errorf("%w for %v at %s", lockapi.ErrUnavailable, patience, f.backend)}
 	}
 	return err
@@ -285,5 +287,12 @@ func environment(name string, token fsm.Token) []string {
 	if err != nil {
 		panic("lockd: " + err.Error()) // a string and a number
 	}
-	return append(os.Environ(), "LOCKD_NAME="+name, "LOCKD_TOKEN="+token.String(), "LOCKD_GRANTS="+string(grants))
+	own := []string{"LOCKD_NAME=" + name, "LOCKD_TOKEN=" + token.String(), "LOCKD_GRANTS=" + string(grants)}
+	// Of two variables with one name some programs take the first: a run inside
+	// a run would hand on the outer one's token.
+	inherited := slices.DeleteFunc(os.Environ(), func(v string) bool {
+		key, _, _ := strings.Cut(v, "=")
+		return key == "LOCKD_NAME" || key == "LOCKD_TOKEN" || key == "LOCKD_GRANTS"
+	})
+	return append(inherited, own...)
 }

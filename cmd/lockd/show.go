@@ -23,6 +23,7 @@ func newList() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "ls [PREFIX]",
 		Short: "List the locks that are held or waited for",
+		Long:  "ls lists the locks that are held or waited for, by name." + lookHelp,
 		Example: `  lockd ls
   lockd ls jobs/
   lockd ls --json | jq -r 'select(.waiters != []) | .name'`,
@@ -88,6 +89,8 @@ func newShow() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "show NAME",
 		Short: "Show who holds a lock and who waits for it",
+		Long: `show shows who holds a lock and who waits for it, in the order of the queue. A
+free name is no error: show says so and exits with 0; with --json its kind is "".` + lookHelp,
 		Example: `  lockd show deploy
   lockd show deploy --json | jq -r '.holders[0].token'`,
 		Args: cobra.ExactArgs(1),

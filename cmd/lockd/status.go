@@ -20,7 +20,7 @@ func newStatus() *cobra.Command {
 		Use:   "status",
 		Short: "Show the nodes of the cluster and who leads",
 		Long: `status shows the cluster as one node sees it: the first of --endpoints that
-answers. It needs no leader.`,
+answers. It needs no leader.` + lookHelp,
 		Example: `  lockd status
   lockd status --json | jq -r .leader`,
 		Args: cobra.NoArgs,

@@ -83,7 +83,7 @@ func (b *Backend) Close() error {
 	for _, a := range b.inflight {
 		err := error(lockapi.ErrClosed)
 		if a.maybe() {
-			err = fmt.Errorf("remote: %w: %w", lockapi.ErrUnknown, lockapi.ErrClosed)
+			err = fmt.Errorf("%w: %w", lockapi.ErrUnknown, lockapi.ErrClosed)
 		}
 		woken = b.complete(a, fsm.Result{}, err, woken)
 	}
@@ -101,12 +101,12 @@ func (b *Backend) Close() error {
 }
 
 // Inspect implements lockapi.Backend. It goes on until a node answers or ctx
-// ends; the error is then ErrUnavailable and ctx's. It is ErrInvalid for a
+// ends; the error is then an *UnreachedError. It is ErrInvalid for a
 // query that no message can carry, or that the node refuses.
 func (b *Backend) Inspect(ctx context.Context, q lockapi.Query) (lockapi.View, error) {
 	for _, text := range [...]string{q.Name, q.Prefix, q.After} {
 		if q.Limit < 0 || !fsm.ValidText(text, fsm.NameSizeMax) {
-			return lockapi.View{}, fmt.Errorf("remote: inspect: %w (%s)", lockapi.ErrInvalid, fsm.LimitName)
+			return lockapi.View{}, fmt.Errorf("inspect: %w (%s)", lockapi.ErrInvalid, fsm.LimitName)
 		}
 	}
 	var v lockapi.View
@@ -119,7 +119,7 @@ func (b *Backend) Inspect(ctx context.Context, q lockapi.Query) (lockapi.View, e
 }
 
 // Status is the cluster as the node that this backend is linked to sees it.
-// Errors are as those of Inspect; ErrUnsupported if that node is no cluster's.
+// It needs no leader. Errors are as those of Inspect; ErrUnsupported if that node is no cluster's.
 func (b *Backend) Status(ctx context.Context) (lockapi.Status, error) {
 	var s lockapi.Status
 	err := b.call(ctx, "status", func(ctx context.Context, node lockdv1.LockdClient) error {
@@ -136,7 +136,7 @@ func (b *Backend) call(ctx context.Context, what string, ask func(context.Contex
 	for n := 0; ; n++ {
 		l, err := b.present(ctx)
 		if err != nil {
-			return fmt.Errorf("remote: %s: %w", what, err)
+			return fmt.Errorf("%s: %w", what, err)
 		}
 		within, cancel := context.WithTimeout(ctx, inspectTimeout)
 		err = ask(within, l.node)
@@ -146,13 +146,13 @@ func (b *Backend) call(ctx context.Context, what string, ask func(context.Contex
 			return nil
 		}
 		if definite := rpc.ErrorOf(err); !isUnavailable(definite) {
-			return fmt.Errorf("remote: %s: %w", what, definite)
+			return fmt.Errorf("%s: %w", what, definite)
 		}
 		if silent {
 			l.doubt()
 		}
 		if pause(ctx, backoff(n)) != nil {
-			return fmt.Errorf("remote: %s: %w: %w", what, lockapi.ErrUnavailable, ctx.Err())
+			return fmt.Errorf("%s: %w", what, b.unreached(ctx))
 		}
 	}
 }
@@ -173,7 +173,7 @@ func (b *Backend) present(ctx context.Context) (*link, error) {
 		case <-linked:
 		case <-b.ctx.Done():
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%w: %w", lockapi.ErrUnavailable, ctx.Err())
+			return nil, b.unreached(ctx)
 		}
 	}
 }

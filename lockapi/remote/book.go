@@ -17,7 +17,8 @@ type book struct {
 	learnt  []string          // from nodes; tried after the given ones
 	nodes   map[string]string // node id -> address at which it answered
 	shunned map[string]shunned
-	cluster string // the only cluster that will do; empty until one is met
+	failed  map[string]error // given address -> what was wrong with it at last
+	cluster string           // the only cluster that will do; empty until one is met
 }
 
 // shunned is an address that has failed: the last choice until a time.
@@ -27,7 +28,8 @@ type shunned struct {
 }
 
 func newBook(endpoints []string) *book {
-	return &book{given: slices.Clone(endpoints), nodes: make(map[string]string), shunned: make(map[string]shunned)}
+	return &book{given: slices.Clone(endpoints), nodes: make(map[string]string), shunned: make(map[string]shunned),
+		failed: make(map[string]error)}
 }
 
 // order lists all addresses: given ones before learnt ones, failed ones last,
@@ -59,6 +61,29 @@ func (b *book) shun(address string, now time.Time) {
 	b.forget(address)
 	spell := min(max(2*b.shunned[address].spell, avoidMin), avoidMax)
 	b.shunned[address] = shunned{now.Add(spell), spell}
+}
+
+// note keeps what came of dialling a given address.
+func (b *book) note(address string, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case err == nil:
+		delete(b.failed, address)
+	case slices.Contains(b.given, address):
+		b.failed[address] = reason(err)
+	}
+}
+
+// failures are the given addresses with what was wrong with each.
+func (b *book) failures() []EndpointError {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	all := make([]EndpointError, len(b.given))
+	for i, address := range b.given {
+		all[i] = EndpointError{address, b.failed[address]}
+	}
+	return all
 }
 
 func (b *book) forget(address string) {

@@ -12,7 +12,7 @@ import (
 
 // errNumberTwice is a caller's mistake: the machine would end the session for
 // it; here the second command is refused and goes nowhere.
-var errNumberTwice = fmt.Errorf("remote: %w: another command with the same number is under way", lockapi.ErrInvalid)
+var errNumberTwice = fmt.Errorf("%w: another command with the same number is under way", lockapi.ErrInvalid)
 
 // A call is one caller's wait for the answer to a command. The first call of a
 // command carries it; others wait beside. Calls are used again.
@@ -48,7 +48,7 @@ func (b *Backend) Do(ctx context.Context, c fsm.Command) (fsm.Result, error) {
 		return fsm.Result{}, err
 	}
 	if err := ctx.Err(); err != nil {
-		return fsm.Result{}, fmt.Errorf("remote: %w: %w", lockapi.ErrUnavailable, err)
+		return fsm.Result{}, fmt.Errorf("%w: %w", lockapi.ErrUnavailable, err)
 	}
 	a, err := b.begin(&c, nil)
 	if err != nil {
@@ -60,14 +60,14 @@ func (b *Backend) Do(ctx context.Context, c fsm.Command) (fsm.Result, error) {
 // sendable refuses what a node would end the stream for.
 func sendable(c *fsm.Command) error {
 	if c.Op == 0 || c.Op > fsm.OpAbandon {
-		return fmt.Errorf("remote: %w: clients do not send op %d", lockapi.ErrUnsupported, c.Op)
+		return fmt.Errorf("%w: clients do not send op %d", lockapi.ErrUnsupported, c.Op)
 	}
 	size := 256 + len(c.Label) + len(c.Owner)
 	for i := range c.Wants {
 		size += 32 + len(c.Wants[i].Name)
 	}
 	if size > rpc.CommandSizeMax {
-		return fmt.Errorf("remote: %w: a command of %d bytes, at most %d", lockapi.ErrInvalid, size, rpc.CommandSizeMax)
+		return fmt.Errorf("%w: a command of %d bytes, at most %d", lockapi.ErrInvalid, size, rpc.CommandSizeMax)
 	}
 	return nil
 }
@@ -134,7 +134,7 @@ func (b *Backend) await(ctx context.Context, a *call) (fsm.Result, error) {
 			if maybe {
 				kind = lockapi.ErrUnknown
 			}
-			return fsm.Result{}, fmt.Errorf("remote: %w: %w", kind, ctx.Err())
+			return fsm.Result{}, fmt.Errorf("%w: %w", kind, ctx.Err())
 		}
 		<-a.ready
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -43,9 +44,16 @@ type link struct {
 func (b *Backend) dial(ctx context.Context, address string) (*link, error) {
 	ctx, cancel := context.WithTimeout(ctx, helloTimeout)
 	defer cancel()
+	var failed atomic.Pointer[error] // of the connection: gRPC makes a text of it
 	conn, err := grpc.NewClient("passthrough:///"+address,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithContextDialer(b.options.Dial),
+		grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
+			c, err := b.options.Dial(ctx, address)
+			if err != nil {
+				failed.Store(&err)
+			}
+			return c, err
+		}),
 		grpc.WithDisableRetry(), // what to send again is decided here
 		grpc.WithDisableServiceConfig(),
 		grpc.WithInitialWindowSize(windowSize), grpc.WithInitialConnWindowSize(windowSize),
@@ -64,6 +72,9 @@ func (b *Backend) dial(ctx context.Context, address string) (*link, error) {
 		err = context.Cause(ctx)
 	}
 	if err != nil {
+		if why := failed.Load(); why != nil {
+			err = *why
+		}
 		l.close()
 		return nil, fmt.Errorf("%s: %w", address, err)
 	}

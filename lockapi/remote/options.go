@@ -62,5 +62,5 @@ func checked(endpoints []string) error {
 	if len(wrong) == 0 {
 		return nil
 	}
-	return fmt.Errorf("remote: %w: %w", lockapi.ErrInvalid, errors.Join(wrong...))
+	return fmt.Errorf("%w: %w", lockapi.ErrInvalid, errors.Join(wrong...))
 }

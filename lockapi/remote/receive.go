@@ -101,7 +101,7 @@ func (b *Backend) refused(l *link, a *call, why lockdv1.Refusal, woken []*call) 
 	switch why {
 	case lockdv1.Refusal_REFUSAL_NOT_ATTACHED:
 		if a.session == nil {
-			err := fmt.Errorf("remote: %w: the node does not let anybody open or attach", lockapi.ErrUnsupported)
+			err := fmt.Errorf("%w: the node does not let anybody open or attach", lockapi.ErrUnsupported)
 			return b.complete(a, fsm.Result{}, err, woken)
 		}
 		if a.session.attached == l {

@@ -101,6 +101,9 @@ func (r *race) start(address string) {
 func (b *Backend) try(ctx context.Context, address string, results chan<- attempt) {
 	b.work.Go(func() {
 		l, err := b.dial(ctx, address)
+		if ctx.Err() == nil {
+			b.book.note(address, err)
+		}
 		select {
 		case results <- attempt{address, l, err}:
 		case <-ctx.Done():
