@@ -86,15 +86,16 @@
 //
 // # Reading the package
 //
-//	node.go          the parts, and their order
-//	do.go            in: Do, Submit              inspect.go, status.go   reads
-//	pending.go       what waits for an answer    answer.go               the three ways to get it
-//	link.go          to the leader               stream.go               how two nodes talk
+//	node.go, stop.go   the parts, their order    accept.go               what others begin
+//	do.go              in: Do, Submit            inspect.go, status.go   reads
+//	pending.go         what waits for an answer  resend.go               until it has one
+//	answer.go          the three ways to get it  subscribe.go            what befalls sessions
+//	link.go            to the leader             stream.go               how two nodes talk
 //	forward_server.go  at the leader             inbox.go, reign.go      what proposes
-//	leadership.go    who leads                   clock.go                machine time
-//	machine.go       fsm behind raft             subscribe.go            what befalls sessions
-//	formation.go     how a cluster begins        peers.go                whom a node speaks with
-//	storage.go       what is on disk             errors.go               raft's errors, understood once
+//	spread.go          outcomes to their nodes   machine.go              fsm behind raft
+//	leadership.go      who leads                 clock.go                machine time
+//	formation.go       how a cluster begins      peers.go                whom a node speaks with
+//	storage.go         what is on disk           errors.go               raft's errors, understood once
 //
 // # What it does not do
 //

@@ -56,12 +56,12 @@ type inbox struct {
 
 	wake chan struct{} // capacity 1: look at the inbox
 	now  func() time.Duration
-	// gather is how long a session's renewal may wait for others.
-	gather func(fsm.SessionID) time.Duration
+	// company is how long a session's renewal may wait for others.
+	company func(fsm.SessionID) time.Duration
 }
 
-func newInbox(now func() time.Duration, gather func(fsm.SessionID) time.Duration) *inbox {
-	return &inbox{wake: make(chan struct{}, 1), now: now, gather: gather}
+func newInbox(now func() time.Duration, company func(fsm.SessionID) time.Duration) *inbox {
+	return &inbox{wake: make(chan struct{}, 1), now: now, company: company}
 }
 
 // put implements sender: a command of this node.
@@ -69,7 +69,7 @@ func (b *inbox) put(op fsm.Op, session fsm.SessionID, raw []byte) bool {
 	one := [1]item{{end: len(raw), session: session}}
 	var wait time.Duration
 	if op == fsm.OpRenew {
-		wait = b.gather(session)
+		wait = b.company(session)
 	}
 	return b.add(raw, one[:], wait)
 }
@@ -95,7 +95,7 @@ func (b *inbox) putAll(origin *stream, commands []fsm.Command) bool {
 		if c.Op != fsm.OpRenew {
 			wait = 0
 		} else if wait > 0 {
-			wait = min(wait, b.gather(c.Session))
+			wait = min(wait, b.company(c.Session))
 		}
 	}
 	return b.add(raw, items, wait)

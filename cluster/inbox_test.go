@@ -76,7 +76,7 @@ func TestInboxGathersForTheShortestTTL(t *testing.T) {
 	if _, again := b.take(&batch{}); again != gatherMax {
 		t.Errorf("a long TTL waits %v, want %v", again, gatherMax)
 	}
-	b.gather = func(fsm.SessionID) time.Duration { return 25 * time.Millisecond }
+	b.company = func(fsm.SessionID) time.Duration { return 25 * time.Millisecond }
 	rung(b)
 	b.putCommand(renewal(2, 1))
 	if !rung(b) {

@@ -107,9 +107,9 @@ func (m *machine) member(id string) (fsm.Member, bool) {
 	return m.state.Member(id)
 }
 
-// gather is how long the session's renewal may wait for company at a leader: a
+// company is how long the session's renewal may wait for company at a leader: a
 // twentieth of its TTL.
-func (m *machine) gather(id fsm.SessionID) time.Duration {
+func (m *machine) company(id fsm.SessionID) time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return time.Duration(m.state.TTL(id)) / gatherParts
@@ -222,6 +222,7 @@ func (m *machine) Restore(r io.ReadCloser) error {
 	m.pendings.fromSnapshot(state.Applied(), m.lookup, &m.tell)
 	m.subs.restored(m)
 	m.tell.tell()
+	m.pendings.resend(true)
 	return nil
 }
 

@@ -76,7 +76,9 @@ func TestMachineThatFailsVouchesForNothing(t *testing.T) {
 	good, bad := m.asks(opening(2)), m.asks(opening(3))
 	lie := fsm.Result{Status: fsm.StatusOK, Index: 2, Order: 2, Session: 99}
 	c := opening(3)
-	m.pendings.fromLeader([]fsm.Outcome{answerTo(&c, lie)}, []uint32{sumOf(&c)}, &answers{})
+	lied := answerTo(&c, lie)
+	lied.Pos = 1 // the second of the entry
+	m.pendings.fromLeader([]fsm.Outcome{lied}, []uint32{sumOf(&c)}, &answers{})
 	m.run(fsm.Check{}, opening(2), opening(3))
 	if !errors.Is(m.failure, ErrDiverged) {
 		t.Fatalf("failed with %v", m.failure)
@@ -201,10 +203,10 @@ func TestMachineKnowsTTLsAndMembers(t *testing.T) {
 	m := newMill(t)
 	member := fsm.Member{ID: "a", Instance: fsm.Nonce{Hi: 1}, Address: "a:1"}
 	m.run(fsm.Check{}, opening(1), fsm.Command{Op: fsm.OpMember, Nonce: fsm.Nonce{Hi: 2}, Member: member})
-	if got := m.gather(1); got != 10*time.Second/gatherParts {
+	if got := m.company(1); got != 10*time.Second/gatherParts {
 		t.Errorf("a session with a TTL of 10 s gathers %v", got)
 	}
-	if got := m.gather(2); got != 0 {
+	if got := m.company(2); got != 0 {
 		t.Errorf("no session gathers %v", got)
 	}
 	if got, ok := m.member("a"); !ok || got != member {

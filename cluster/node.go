@@ -15,10 +15,6 @@ import (
 	"github.com/lockd-io/lockd/transport"
 )
 
-// closeTimeout bounds Close: a disk that hangs hangs raft with it, and what
-// holds the disk can only be ended with the process.
-const closeTimeout = 20 * time.Second
-
 // A Node is one member of a cluster, in this process. It implements
 // lockapi.Backend: lockapi.New(node, lockapi.Options{}) is a client with no
 // wire in between. All methods may be called from any number of goroutines.
@@ -115,7 +111,7 @@ func (n *Node) open() (err error) {
 	n.machine = newMachine(n.pendings, n.subs, n.fail, n.hasFailed, &n.cfg)
 	n.peers = newPeers(peersOptions{
 		identity: n.identity, address: n.address, key: n.cfg.ClusterKey,
-		member: n.member, fail: n.fail,
+		member: n.member, fail: n.fail, logger: n.cfg.Logger,
 	})
 	n.carrier = newRaftTransport(n.peers, &n.cfg)
 	n.leadership = newLeadership(n.cfg.ID, n.address, n.raftLeader)
@@ -159,40 +155,6 @@ func (n *Node) start() {
 	n.leadership.publish()
 }
 
-// accept takes what other nodes begin.
-func (n *Node) accept() {
-	for {
-		conn, err := n.listener.Accept()
-		if err != nil {
-			return // closed
-		}
-		n.parts.Go(func() { n.receive(conn) })
-	}
-}
-
-func (n *Node) receive(raw net.Conn) {
-	conn, err := n.peers.accept(n.ctx, raw)
-	if err != nil {
-		return // said by peers
-	}
-	if n.barred != nil && n.barred(conn.Kind, conn.Peer.ID) {
-		conn.Close()
-		return
-	}
-	switch conn.Kind {
-	case transport.KindRaft:
-		n.carrier.offer(conn)
-	case transport.KindControl:
-		n.former.serve(n.ctx, conn)
-	case transport.KindForward:
-		if err := n.server.serve(conn); err != nil && n.ctx.Err() == nil {
-			n.cfg.Logger.Debug("forward stream ended", "peer", conn.Peer.ID, "error", err)
-		}
-	default:
-		conn.Close()
-	}
-}
-
 // takeSnapshots asks raft for a snapshot when the machine has seen enough
 // bytes; by time it is raft's own doing.
 func (n *Node) takeSnapshots(ctx context.Context) {
@@ -210,102 +172,6 @@ func (n *Node) takeSnapshots(ctx context.Context) {
 
 // now is this process's monotonic clock.
 func (n *Node) now() time.Duration { return time.Since(n.born) }
-
-// fail latches the node: it answers nothing more, tells the others nothing
-// more, and says why. It may be called from anywhere and does not block.
-func (n *Node) fail(why error) {
-	if !n.failure.CompareAndSwap(nil, &why) {
-		return
-	}
-	n.cfg.Logger.Error("node stops", "why", why)
-	go func() {
-		<-n.opened
-		n.end(why)
-	}()
-}
-
-func (n *Node) hasFailed() bool { return n.failure.Load() != nil }
-
-// end stops everything that speaks for the node, and answers who waits.
-func (n *Node) end(why error) {
-	n.endOnce.Do(func() {
-		n.cancel()
-		n.carrier.Close()
-		n.listener.Close()
-		n.leadership.stop()
-		n.server.close()
-		n.pendings.close(why)
-		n.subs.close()
-		close(n.done)
-	})
-}
-
-// Done is closed when the node was closed or has stopped by itself.
-func (n *Node) Done() <-chan struct{} { return n.done }
-
-// Err is why the node stopped by itself: it wraps ErrDiverged, ErrCorrupt,
-// ErrStorage or ErrStuck, or says why the cluster does not take it. It is nil
-// while the node works, and after a Close of a node that worked. A node that
-// has stopped must still be closed.
-func (n *Node) Err() error {
-	if why := n.failure.Load(); why != nil {
-		return *why
-	}
-	return nil
-}
-
-// Close stops the node without a word to the others; see Transfer for the
-// graceful way. Commands that wait are answered ErrUnknown if they were sent;
-// sessions live on until their TTL, and the node is a member as before. Its
-// error is of the storage; after it the directory may be opened again.
-func (n *Node) Close() error {
-	n.closeOnce.Do(func() {
-		n.end(lockapi.ErrClosed)
-		n.closeErr = n.release()
-	})
-	return n.closeErr
-}
-
-// release lets go of what open has taken, in reverse. It is for a node whose
-// parts have been told to end.
-func (n *Node) release() error {
-	stopped := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		// The reign first: a proposal that is under way when raft shuts down may
-		// never be answered.
-		n.parts.Wait()
-		if n.raft != nil {
-			_ = n.raft.Shutdown().Error()
-		}
-		close(n.watching)
-		n.watcher.Wait()
-	}()
-	timer := time.NewTimer(closeTimeout)
-	defer timer.Stop()
-	select {
-	case <-stopped:
-	case <-timer.C:
-		return fmt.Errorf("%w: not closed within %v", ErrStorage, closeTimeout)
-	}
-	var err error
-	if n.carrier != nil {
-		err = errors.Join(err, n.carrier.Close())
-	}
-	if n.listener != nil {
-		_ = n.listener.Close()
-	}
-	if n.ownPort {
-		err = errors.Join(err, n.port.Close())
-	}
-	if n.storage != nil {
-		err = errors.Join(err, n.storage.Close())
-	}
-	if n.identity != nil {
-		err = errors.Join(err, n.identity.Close())
-	}
-	return err
-}
 
 // Capabilities implements lockapi.Backend.
 func (n *Node) Capabilities() lockapi.Capabilities {

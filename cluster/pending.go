@@ -16,11 +16,6 @@ const (
 	// pendingMax: commands that wait for their answers at one node. It bounds
 	// what a node gathers while nobody leads: at some 400 bytes each, 400 MiB.
 	pendingMax = 1 << 20
-	// resendAfter: without progress for this long, a command is sent again (X8).
-	resendAfter = time.Second
-	// resendDoublings: each further sending waits twice as long, up to 16 s, so
-	// that a leader that is merely slow is not buried.
-	resendDoublings = 4
 	// rawInline: most commands encode to less, and then a pending is one
 	// allocation.
 	rawInline = 96
@@ -54,10 +49,11 @@ type caller struct {
 // A pending is a command that this node sent, or will when somebody leads, and
 // whose answer it waits for. Several callers may wait for the same one.
 type pending struct {
-	key fsm.Key
-	op  fsm.Op
-	sum uint32
-	raw []byte // encoded; never changed
+	key     fsm.Key
+	op      fsm.Op
+	session fsm.SessionID // that it speaks for, or 0
+	sum     uint32
+	raw     []byte // encoded; never changed
 	// sent: given to a sender at least once. From then on its outcome is
 	// unknown until it is answered.
 	sent   bool
@@ -71,6 +67,7 @@ type pending struct {
 	// answered by the leader; kept until the own apply agrees.
 	answered bool
 	result   fsm.Result
+	pos      int // of the command that was answered, in its entry
 
 	callers    *caller
 	first      caller   // the usual one, without an allocation
@@ -139,7 +136,7 @@ func (p *pendings) add(c *fsm.Command, into **fsm.View, answer func(fsm.Result, 
 	if len(p.byKey) >= pendingMax {
 		return wait{}, nil, errNeverSent(errFull)
 	}
-	w = &pending{key: key, op: c.Op, sum: sum, into: into}
+	w = &pending{key: key, op: c.Op, session: c.Session, sum: sum, into: into}
 	w.raw = fsm.AppendCommand(w.inline[:0], c)
 	w.first.answer = answer
 	w.callers = &w.first
@@ -185,60 +182,6 @@ func (p *pendings) withdraw(leaver wait) (sent, withdrawn bool) {
 		return w.sent, true
 	}
 	return w.sent, false
-}
-
-// reroute sends commands to another sender from now on (nil: nobody leads),
-// and everything that waits for an answer once more.
-func (p *pendings) reroute(to sender) {
-	p.route.Store(&route{to})
-	if to != nil {
-		p.resend(true)
-	}
-}
-
-// resend sends again everything, or what has waited without progress for too
-// long (X8). Answers prefer one of several sendings to none.
-func (p *pendings) resend(all bool) int {
-	again, to := p.due(all)
-	for _, w := range again {
-		to.put(w.op, w.key.Session, w.raw)
-	}
-	return len(again)
-}
-
-func (p *pendings) due(all bool) ([]*pending, sender) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	to := p.route.Load().to
-	if to == nil {
-		return nil, nil
-	}
-	now := p.now()
-	var again []*pending
-	for w := p.head.next; w != &p.head; w = w.next {
-		if !all && w.sent {
-			if now-w.sentAt < resendAfter {
-				break // and so for all behind it
-			}
-			patience := resendAfter << w.again
-			if now-p.progress < resendAfter {
-				patience *= 2 // others are answered: slow rather than lost
-			}
-			if now-w.sentAt < patience {
-				continue
-			}
-		}
-		again = append(again, w)
-	}
-	for _, w := range again {
-		if w.sent {
-			w.again = min(w.again+1, resendDoublings)
-		}
-		w.sent, w.sentAt = true, now
-		p.unlink(w)
-		p.link(w)
-	}
-	return again, to
 }
 
 // close answers everybody that their outcome is unknown, or that the command

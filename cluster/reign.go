@@ -60,7 +60,7 @@ type reign struct {
 func newReign(m *machine, propose func([]byte) (*applied, error), now func() time.Duration,
 	patience time.Duration, fail func(error), logger *slog.Logger) *reign {
 	return &reign{
-		machine: m, inbox: newInbox(now, m.gather), propose: propose, now: now, fail: fail,
+		machine: m, inbox: newInbox(now, m.company), propose: propose, now: now, fail: fail,
 		stop: make(chan struct{}), logger: logger, patience: patience,
 		serving: make(map[fsm.SessionID]*stream),
 	}
@@ -267,50 +267,4 @@ func (r *reign) insist(seal func() []byte) (*applied, error) {
 			return nil, errDeposed
 		}
 	}
-}
-
-// serve notes through which node a session was last heard: what befalls it is
-// told there. This is memory only; after a takeover it is learnt again.
-func (r *reign) serve(id fsm.SessionID, at *stream) {
-	switch {
-	case id == 0:
-	case at == nil:
-		delete(r.serving, id)
-	case r.serving[id] != at:
-		r.serving[id] = at
-	}
-}
-
-// spread returns each outcome to the node that waits for it. What concerns
-// this node it has from its own apply already.
-func (r *reign) spread(outcomes []fsm.Outcome, items []item) {
-	var last *stream
-	for i := range outcomes {
-		o := &outcomes[i]
-		to, sum := r.destination(o, items)
-		if to == nil {
-			continue
-		}
-		if to != last && last != nil {
-			last.ring()
-		}
-		last = to
-		if !to.putOutcome(o, sum) && o.Kind != fsm.OutcomeAnswer {
-			delete(r.serving, o.Key.Session)
-		}
-	}
-	if last != nil {
-		last.ring()
-	}
-}
-
-func (r *reign) destination(o *fsm.Outcome, items []item) (to *stream, sum uint32) {
-	if o.Kind == fsm.OutcomeAnswer {
-		return items[o.Pos].origin, items[o.Pos].sum
-	}
-	to = r.serving[o.Key.Session]
-	if o.Kind == fsm.OutcomeEnded {
-		delete(r.serving, o.Key.Session)
-	}
-	return to, 0
 }

@@ -161,6 +161,7 @@ func TestServerChecksWhatItProposes(t *testing.T) {
 		if rest, sum, err := takeOutcome(body, &o); err != nil || len(rest) != 0 || sum != sumOf(bad) || o.Key != bad.Key() || o.Result.Status != fsm.StatusInvalid {
 			t.Errorf("%+v, %v", o, err)
 		}
+		synctest.Wait() // the answer leaves before the rest is in
 		if n := len(r.inbox.batch.items); n != 1 {
 			t.Errorf("%d commands in the inbox, want 1", n)
 		}

@@ -10,12 +10,13 @@ import (
 
 const (
 	// eventsBuffered: events that a slow reader may leave in its channel.
-	// Further ones are dropped, and come again with the next renewal. Ten
-	// thousand sessions of a node make 25 MB of it.
-	eventsBuffered = 16
+	// Further ones are dropped, and come again with the next renewal, whose
+	// answer tells the client that it has not heard all. Ten thousand sessions
+	// of a node make 110 MB of it.
+	eventsBuffered = 64
 	// eventsRemembered: events of which a subscription remembers how often it
 	// heard them from where.
-	eventsRemembered = 32
+	eventsRemembered = 64
 )
 
 // A subscription is what the reader of one Attach hears.
