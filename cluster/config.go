@@ -1,10 +1,11 @@
 package cluster
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/lockd-io/lockd/transport"
@@ -104,62 +105,88 @@ const (
 	bootstrapExpectMax = 9
 )
 
-// validate reports all that is wrong with c, or nil.
+// A ConfigError lists all that is wrong with a Config.
+type ConfigError struct{ Fields []FieldError }
+
+// A FieldError is what is wrong with a field of Config.
+type FieldError struct {
+	Field   string // its name
+	Value   string // as a person reads it; "" if the problem says enough
+	Problem string
+}
+
+// Error implements error.
+func (e FieldError) Error() string {
+	return strings.TrimSuffix(e.Field+" "+e.Value, " ") + ": " + e.Problem
+}
+
+// Error implements error.
+func (e *ConfigError) Error() string {
+	wrong := make([]string, len(e.Fields))
+	for i, f := range e.Fields {
+		wrong[i] = f.Error()
+	}
+	return "cluster: bad configuration: " + strings.Join(wrong, "\n")
+}
+
+// validate reports all that is wrong with c in a *ConfigError, or nil.
 func (c *Config) validate() error {
-	var wrong []error
-	say := func(format string, args ...any) { wrong = append(wrong, fmt.Errorf(format, args...)) }
+	var wrong []FieldError
+	say := func(field, value, format string, args ...any) {
+		wrong = append(wrong, FieldError{field, value, fmt.Sprintf(format, args...)})
+	}
 
 	if err := validID(c.ID); err != nil {
-		say("ID: %w", err)
+		say("ID", "", "%v", err)
 	}
 	if c.DataDir == "" {
-		say("DataDir: required")
+		say("DataDir", "", "required")
 	}
 	if c.Port == nil && c.Listen == "" {
-		say("Listen: required without a Port")
+		say("Listen", "", "required without a Port")
 	}
 	if c.Listen != "" {
 		if err := validAddress(c.Listen, listenable); err != nil {
-			say("Listen %q: %w", c.Listen, err)
+			say("Listen", strconv.Quote(c.Listen), "%v", err)
 		}
 	}
 	if c.Advertise != "" {
 		if err := validAddress(c.Advertise, dialable); err != nil {
-			say("Advertise %q: %w", c.Advertise, err)
+			say("Advertise", strconv.Quote(c.Advertise), "%v", err)
 		}
 	} else if bound := c.bound(); bound != "" && unspecified(bound) {
-		say("Advertise: required when listening on all addresses (%s)", bound)
+		say("Advertise", "", "required when listening on all addresses (%s)", bound)
 	}
 	for _, address := range c.Join {
 		if err := validAddress(address, dialable); err != nil {
-			say("Join %q: %w", address, err)
+			say("Join", strconv.Quote(address), "%v", err)
 		}
 	}
 	if c.BootstrapExpect < 0 || c.BootstrapExpect > bootstrapExpectMax {
-		say("BootstrapExpect %d: not in 0..%d", c.BootstrapExpect, bootstrapExpectMax)
+		say("BootstrapExpect", fmt.Sprint(c.BootstrapExpect), "not in 0..%d", bootstrapExpectMax)
 	}
 	switch {
 	case len(c.ClusterKey) == 0 && !c.onLoopback():
-		say("ClusterKey: required off loopback")
+		say("ClusterKey", "", "required off loopback")
 	case len(c.ClusterKey) > 0 && len(c.ClusterKey) < clusterKeySizeMin:
-		say("ClusterKey: %d bytes, at least %d are needed", len(c.ClusterKey), clusterKeySizeMin)
+		say("ClusterKey", "", "%d bytes, at least %d are needed", len(c.ClusterKey), clusterKeySizeMin)
 	}
 	if d := c.HeartbeatTimeout; d != 0 && (d < heartbeatTimeoutMin || d > heartbeatTimeoutMax) {
-		say("HeartbeatTimeout %v: not in %v..%v", d, heartbeatTimeoutMin, heartbeatTimeoutMax)
+		say("HeartbeatTimeout", d.String(), "not in %v..%v", heartbeatTimeoutMin, heartbeatTimeoutMax)
 	}
 	if c.SnapshotBytes < 0 {
-		say("SnapshotBytes %d: negative", c.SnapshotBytes)
+		say("SnapshotBytes", fmt.Sprint(c.SnapshotBytes), "negative")
 	}
 	if d := c.SnapshotInterval; d != 0 && d < snapshotIntervalMin {
-		say("SnapshotInterval %v: less than %v", d, snapshotIntervalMin)
+		say("SnapshotInterval", d.String(), "less than %v", snapshotIntervalMin)
 	}
 	if c.TrailingLogs > trailingLogsMax {
-		say("TrailingLogs %d: more than %d", c.TrailingLogs, trailingLogsMax)
+		say("TrailingLogs", fmt.Sprint(c.TrailingLogs), "more than %d", trailingLogsMax)
 	}
 	if len(wrong) == 0 {
 		return nil
 	}
-	return fmt.Errorf("cluster: bad configuration: %w", errors.Join(wrong...))
+	return &ConfigError{wrong}
 }
 
 // withDefaults is c with every zero that has a default replaced by it.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net"
 	"os"
 	"os/signal"
@@ -67,7 +68,7 @@ func dev(ctx context.Context, f *devFlags, stdout, stderr io.Writer) (err error)
 	if !onLoopback(f.listen) {
 		return usage("--listen %s: dev serves loopback only; see lockd serve", f.listen)
 	}
-	ctx, restore := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, restore := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer restore()
 	dir := f.dir
 	if dir == "" {
@@ -128,6 +129,9 @@ func devPorts(first string) (ports []*transport.Port, addresses []string, err er
 	number, err := strconv.ParseUint(text, 10, 16)
 	if err != nil {
 		return nil, nil, usage("--listen %s: %q is not a port", first, text)
+	}
+	if last := number + (devNodes-1)*devPortsStep; last > math.MaxUint16 {
+		return nil, nil, usage("--listen %s: the last node would have port %d; leave room for +%d", first, last, (devNodes-1)*devPortsStep)
 	}
 	for i := range devNodes {
 		port := 0

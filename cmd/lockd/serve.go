@@ -3,13 +3,16 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
+	"unicode"
 
 	"github.com/lockd-io/lockd/cluster"
 	"github.com/lockd-io/lockd/transport"
@@ -33,12 +36,13 @@ func newServe() *cobra.Command {
 them. All protocols share the one port; --join names that port of other nodes.
 
 It prints "ready node=ID listen=HOST:PORT" when it has caught up with a leader.
-SIGTERM hands the leadership over, lets clients go elsewhere and stops; the
-node stays a member. A node that stops by itself exits with 70 and says why.
+SIGTERM hands the leadership over, lets clients go elsewhere and stops, as do
+SIGINT and SIGHUP; the node stays a member. A node that stops by itself exits with 70 and says why.
 
 There is no TLS yet: off loopback everything, secrets of sessions included,
 travels in clear, which takes --insecure, and takes a key that all nodes share:
 any file of at least 16 random bytes, as "openssl rand -base64 32" makes one.
+--join may name the node itself, so that it can be the same on all.
 
 Every flag is also LOCKD_* in the environment and a key of the YAML file.`,
 		Example: `  # on each of three machines, with its own id and address
@@ -82,7 +86,7 @@ func serve(ctx context.Context, f *serveFlags, stdout, stderr io.Writer) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	ctx, restore := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, restore := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer restore()
 	port, err := transport.Listen(f.config.Listen, transport.Options{Logger: f.config.Logger})
 	if err != nil {
@@ -90,7 +94,7 @@ func serve(ctx context.Context, f *serveFlags, stdout, stderr io.Writer) error {
 	}
 	s, err := startServer(port, f.config)
 	if err != nil {
-		return err
+		return inFlags(err)
 	}
 	if err := s.node.WaitReady(ctx); err == nil {
 		fmt.Fprintf(stdout, "ready node=%s listen=%s\n", f.config.ID, s.address())
@@ -138,6 +142,37 @@ func (f *serveFlags) check() error {
 	return nil
 }
 
+// inFlags says of a bad configuration which flags are wrong.
+func inFlags(err error) error {
+	var bad *cluster.ConfigError
+	if !errors.As(err, &bad) {
+		return err
+	}
+	wrong := make([]string, len(bad.Fields))
+	for i, f := range bad.Fields {
+		wrong[i] = strings.TrimSuffix("--"+flagOf(f.Field)+" "+f.Value, " ") + ": " + f.Problem
+	}
+	return usage("%s", strings.Join(wrong, "\n"))
+}
+
+// flagOf is the flag that sets a field of cluster.Config.
+func flagOf(field string) string {
+	switch field {
+	case "ID":
+		return "node-id"
+	case "ClusterKey":
+		return "gossip-key-file"
+	}
+	var flag strings.Builder
+	for i, r := range field {
+		if unicode.IsUpper(r) && i > 0 {
+			flag.WriteByte('-')
+		}
+		flag.WriteRune(unicode.ToLower(r))
+	}
+	return flag.String()
+}
+
 // onLoopback tells whether only this machine can reach an address. A bad
 // address counts as such; it is refused by who uses it.
 func onLoopback(address string) bool {
@@ -156,7 +191,7 @@ func readKey(path string, logger *slog.Logger) ([]byte, error) {
 		return nil, err
 	}
 	if info.Mode().Perm()&0o007 != 0 {
-		logger.Warn("everybody on this machine may read the key", "file", path)
+		logger.Warn("everybody on this machine may read the key: chmod 600 it", "file", path)
 	}
 	key, err := os.ReadFile(path)
 	if err != nil {
