@@ -13,7 +13,7 @@ help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 run: ## a three-node cluster in this terminal; Ctrl-C ends it
-	@$(GO) run ./cmd/lockd dev
+	@$(GO) build -o bin/lockd ./cmd/lockd && exec bin/lockd dev
 
 check: ## vet and every test without the race detector: quick, for each save
 	$(GO) vet ./... && $(GO) test ./...

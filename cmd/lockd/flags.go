@@ -22,7 +22,7 @@ func fromEnvironment(command *cobra.Command, _ []string) error {
 	var wrong []error
 	command.Flags().VisitAll(func(f *pflag.Flag) {
 		text, given := os.LookupEnv(variable(f.Name))
-		if f.Changed || !given || f.Name == "help" {
+		if f.Changed || !given || f.Name == "help" || f.Name == "version" {
 			return
 		}
 		if err := command.Flags().Set(f.Name, text); err != nil {

@@ -104,11 +104,13 @@ A flag on the command line wins.`,
 		Example: `  lockd dev                        # a cluster in this terminal
   lockd run demo -- sleep 10       # in another: hold "demo" for ten seconds
   lockd ls                         # who holds what`,
+		Version:           version(),
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		PersistentPreRunE: fromEnvironment,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
+	root.SetVersionTemplate(described() + "\n")
 	root.AddCommand(newDev(), newServe(), newRun(), newList(), newShow(), newStatus(), newVersion())
 	return root
 }

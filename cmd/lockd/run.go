@@ -68,7 +68,8 @@ COMMAND finds in its environment
 
 If the lock cannot be kept, COMMAND's process group gets SIGTERM, and SIGKILL
 --grace later, before anybody else can be granted the lock. COMMAND dies with
-its runner too. SIGINT, SIGTERM and SIGHUP go to the whole group.
+its runner too. SIGINT, SIGTERM and SIGHUP go to the whole group. While run is
+stopped, as by Ctrl-Z, nothing renews the lock: it is lost once --ttl has passed.
 
 Exit codes: COMMAND's own, or 128+n if signal n ended it;
   64  the command line is wrong
@@ -172,8 +173,9 @@ func run(ctx context.Context, f *runFlags, stderr io.Writer) error {
 		farewell(client, f.ttl, signals)
 		return notExecuted(err)
 	case ending.Lost:
+		lost := &exitError{exitLost, fmt.Errorf("lock %q was lost (%s); %s was ended", grant.Name, why(grant), f.args[0])}
 		farewell(client, closeTimeoutLost, signals)
-		return &exitError{exitLost, fmt.Errorf("%w: %q, token %s, while %s ran", lockapi.ErrLost, grant.Name, grant.Token, f.args[0])}
+		return lost
 	}
 	if err := farewell(client, f.ttl, signals); err != nil {
 		fmt.Fprintf(stderr, "lockd: %q is held until its TTL has passed: %v\n", grant.Name, err)
@@ -182,6 +184,14 @@ func run(ctx context.Context, f *runFlags, stderr io.Writer) error {
 		return &exitError{code: ending.Code}
 	}
 	return nil
+}
+
+// why is why a grant was lost, or about to be.
+func why(grant *lockapi.Grant) string {
+	if cause := context.Cause(grant.Context()); cause != nil {
+		return strings.TrimPrefix(cause.Error(), lockapi.ErrLost.Error()+": ")
+	}
+	return "it could not be renewed in time"
 }
 
 // notify asks for the signals that go to the command, but for those that
