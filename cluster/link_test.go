@@ -104,6 +104,7 @@ func (f *far) start() func() {
 	var parts sync.WaitGroup
 	parts.Go(func() { f.run(ctx) })
 	parts.Go(func() { f.tend(ctx) })
+	synctest.Wait() // the stream is there, or cannot be had
 	return func() {
 		cancel()
 		parts.Wait()
