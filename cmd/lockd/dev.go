@@ -47,7 +47,8 @@ It prints "ready endpoints=..." last, once a leader is elected. Ctrl-C ends it.`
 		Example: `  lockd dev
   lockd dev --dir ./data                   # keeps what is held, and its tokens
   lockd dev --listen 127.0.0.1:9000        # on 9000, 9010 and 9020`,
-		Args: cobra.NoArgs,
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return failed(dev(command.Context(), &f, command.OutOrStdout(), command.ErrOrStderr()))
 		},
@@ -55,7 +56,7 @@ It prints "ready endpoints=..." last, once a leader is elected. Ctrl-C ends it.`
 	flags := command.Flags()
 	flags.StringVar(&f.dir, "dir", "", "directory for the data, kept at the end (default: a temporary one)")
 	flags.StringVar(&f.listen, "listen", endpointFirst, "`HOST:PORT` of the first node; the others are at +10 and +20")
-	f.log.add(flags, "error")
+	f.log.add(command, "error")
 	return command
 }
 

@@ -19,6 +19,9 @@ import (
 // fromEnvironment sets the flags that the command line did not, from
 // LOCKD_* and then from the file that --config names.
 func fromEnvironment(command *cobra.Command, _ []string) error {
+	for _, name := range unknownVariables(command.Root(), os.Environ()) {
+		fmt.Fprintf(command.ErrOrStderr(), "lockd: %s is set, but there is no flag of that name\n", name)
+	}
 	var wrong []error
 	command.Flags().VisitAll(func(f *pflag.Flag) {
 		text, given := os.LookupEnv(variable(f.Name))
@@ -36,6 +39,25 @@ func fromEnvironment(command *cobra.Command, _ []string) error {
 		return fromFile(command.Flags(), f.Value.String())
 	}
 	return nil
+}
+
+// unknownVariables are those LOCKD_* of the environment that no command knows:
+// mistyped, most likely. What run sets is known, and so is what Kubernetes sets
+// beside a service that is called lockd.
+func unknownVariables(root *cobra.Command, environment []string) []string {
+	known := map[string]bool{"LOCKD_NAME": true, "LOCKD_TOKEN": true, "LOCKD_GRANTS": true}
+	for _, command := range root.Commands() {
+		command.LocalFlags().VisitAll(func(f *pflag.Flag) { known[variable(f.Name)] = true })
+	}
+	var unknown []string
+	for _, v := range environment {
+		name, _, _ := strings.Cut(v, "=")
+		kubernetes := strings.HasPrefix(name, "LOCKD_SERVICE_") || strings.HasPrefix(name, "LOCKD_PORT")
+		if strings.HasPrefix(name, "LOCKD_") && !known[name] && !kubernetes {
+			unknown = append(unknown, name)
+		}
+	}
+	return unknown
 }
 
 // variable is the environment's name of a flag.
@@ -91,9 +113,20 @@ func flagText(n *yaml.Node) (string, error) {
 // A logFlags makes the logger of a server, and the level that it has.
 type logFlags struct{ level, format string }
 
-func (l *logFlags) add(flags *pflag.FlagSet, level string) {
+func (l *logFlags) add(command *cobra.Command, level string) {
+	flags := command.Flags()
 	flags.StringVar(&l.level, "log-level", level, "least of debug, info, warn, error to log")
 	flags.StringVar(&l.format, "log-format", "text", "text or json")
+	complete(command, "log-level", "debug", "info", "warn", "error")
+	complete(command, "log-format", "text", "json")
+}
+
+// complete has a shell offer the values of a flag.
+func complete(command *cobra.Command, flag string, values ...string) {
+	offer := cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)
+	if err := command.RegisterFlagCompletionFunc(flag, offer); err != nil {
+		panic("lockd: " + err.Error()) // no such flag
+	}
 }
 
 func (l *logFlags) logger(w io.Writer) (*slog.Logger, *slog.LevelVar, error) {

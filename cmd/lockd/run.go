@@ -87,6 +87,12 @@ Exit codes: COMMAND's own, or 128+n if signal n ended it;
 			}
 			return f.parse(args, command.ArgsLenAtDash())
 		},
+		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			if len(args) == 0 {
+				return nil, cobra.ShellCompDirectiveNoFileComp // NAME
+			}
+			return nil, cobra.ShellCompDirectiveDefault
+		},
 		RunE: func(command *cobra.Command, _ []string) error {
 			if err := f.complete(); err != nil {
 				return err

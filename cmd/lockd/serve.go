@@ -51,7 +51,8 @@ Every flag is also LOCKD_* in the environment and a key of the YAML file.`,
     --gossip-key-file /etc/lockd/key --insecure
 
   lockd serve --config /etc/lockd/lockd.yaml`,
-		Args: cobra.NoArgs,
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return failed(serve(command.Context(), &f, command.OutOrStdout(), command.ErrOrStderr()))
 		},
@@ -72,7 +73,7 @@ Every flag is also LOCKD_* in the environment and a key of the YAML file.`,
 	flags.Int64Var(&f.config.SnapshotBytes, "snapshot-bytes", 0, "bytes of log between snapshots (default 64 MiB)")
 	flags.DurationVar(&f.config.SnapshotInterval, "snapshot-interval", 0, "snapshot at least this often when anything happens")
 	flags.Uint64Var(&f.config.TrailingLogs, "trailing-logs", 0, "log entries kept behind a snapshot (default 1024)")
-	f.log.add(flags, "info")
+	f.log.add(command, "info")
 	return command
 }
 
@@ -96,13 +97,18 @@ func serve(ctx context.Context, f *serveFlags, stdout, stderr io.Writer) error {
 	if err != nil {
 		return inFlags(err)
 	}
+	s.log.Info("started", "version", version(), "listen", s.address(), "data_dir", f.config.DataDir)
 	if err := s.node.WaitReady(ctx); err == nil {
 		fmt.Fprintf(stdout, "ready node=%s listen=%s\n", f.config.ID, s.address())
 	}
 	select {
 	case <-ctx.Done():
 		restore() // a second signal ends the process at once
-		return s.stop()
+		err := s.stop()
+		if err == nil {
+			s.log.Info("stopped")
+		}
+		return err
 	case <-s.node.Done():
 		err := s.node.Err()
 		_ = s.close()

@@ -27,7 +27,8 @@ func newList() *cobra.Command {
 		Example: `  lockd ls
   lockd ls jobs/
   lockd ls --json | jq -r 'select(.waiters != []) | .name'`,
-		Args: cobra.MaximumNArgs(1),
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(command *cobra.Command, args []string) error {
 			q := lockapi.Query{Limit: pageSize}
 			if len(args) > 0 {
@@ -93,7 +94,8 @@ func newShow() *cobra.Command {
 free name is no error: show says so and exits with 0; with --json its kind is "".` + lookHelp,
 		Example: `  lockd show deploy
   lockd show deploy --json | jq -r '.holders[0].token'`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(command *cobra.Command, args []string) error {
 			if !fsm.ValidName(args[0]) {
 				return usage("%q is no name: %s", args[0], fsm.LimitName)

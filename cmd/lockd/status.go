@@ -23,7 +23,8 @@ func newStatus() *cobra.Command {
 answers. It needs no leader.` + lookHelp,
 		Example: `  lockd status
   lockd status --json | jq -r .leader`,
-		Args: cobra.NoArgs,
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return c.look(command.Context(), func(ctx context.Context, b *remote.Backend) error {
 				s, err := b.Status(ctx)

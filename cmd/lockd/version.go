@@ -10,10 +10,11 @@ import (
 
 func newVersion() *cobra.Command {
 	return &cobra.Command{
-		Use:     "version",
-		Short:   "Print the version",
-		Example: "  lockd version",
-		Args:    cobra.NoArgs,
+		Use:               "version",
+		Short:             "Print the version",
+		Example:           "  lockd version",
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(command *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(command.OutOrStdout(), described())
 			return failed(err)
