@@ -80,9 +80,11 @@ func (n *Node) catchUp(ctx context.Context) {
 			until, done := at.while(ctx)
 			_, err := n.look(until, false)
 			done()
-			if err == nil {
-				n.readiness.set(at)
+			if err != nil {
+				pause(ctx, at.changed, redialMax)
+				continue
 			}
+			n.readiness.set(at)
 		}
 		select {
 		case <-at.changed:
