@@ -59,7 +59,7 @@ func (p *pendings) fromLeader(outcomes []fsm.Outcome, sums []uint32, to *answers
 			continue // it is in the log: wait, and do not send it again
 		}
 		to.add(w.callers, o.Result)
-		w.answered, w.result, w.callers = true, o.Result, nil
+		w.answered, w.result, w.pos, w.callers = true, o.Result, o.Pos, nil
 		if o.Result.Index == 0 {
 			p.drop(w) // refused before the log: no apply will come
 		}
@@ -68,7 +68,10 @@ func (p *pendings) fromLeader(outcomes []fsm.Outcome, sums []uint32, to *answers
 
 // fromApply takes the outcomes of an entry's commands, which this node applied.
 // view is asked for if somebody waits for the state behind his answer. The error
-// is ErrDiverged if the leader returned another result of the same entry.
+// is ErrDiverged if the leader returned another result of the same command of
+// the same entry. (The same entry alone would not do: a client that moves from
+// node to node may have two copies of a command in one, and their results differ
+// at least in their order.)
 func (p *pendings) fromApply(outcomes []fsm.Outcome, commands []fsm.Command, view func() *fsm.View, to *answers) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -86,7 +89,7 @@ func (p *pendings) fromApply(outcomes []fsm.Outcome, commands []fsm.Command, vie
 			switch {
 			case w.result == o.Result, w.result.Index < o.Result.Index:
 				p.drop(w)
-			case w.result.Index == o.Result.Index:
+			case w.result.Index == o.Result.Index && w.pos == o.Pos:
 				return fmt.Errorf("%w: the leader answered %v with %+v, here it is %+v",
 					ErrDiverged, o.Key, w.result, o.Result)
 			}
@@ -109,6 +112,11 @@ func (p *pendings) fromApply(outcomes []fsm.Outcome, commands []fsm.Command, vie
 // snapshot (X7): the entries in between are never applied here, and there need
 // not be a change of leader that would make this node send again. What the
 // state does not know stays, to be sent again.
+//
+// So does every acquire. Its sender takes the time of the answer for one at
+// which the session was renewed, which holds for every answer out of the log
+// (whoever speaks in an entry is renewed in it, a repeat as well) and not for
+// one out of a state: a wait may have ended long after the session last spoke.
 func (p *pendings) fromSnapshot(at fsm.Index, lookup func(fsm.Key) (fsm.Outcome, fsm.Found), to *answers) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -122,6 +130,7 @@ func (p *pendings) fromSnapshot(at fsm.Index, lookup func(fsm.Key) (fsm.Outcome,
 			if w.next == nil {
 				p.link(w) // its apply may have been skipped: read again
 			}
+		case w.op == fsm.OpAcquire:
 		default:
 			if o, found := lookup(w.key); found != fsm.NotFound {
 				to.add(w.callers, o.Result)
