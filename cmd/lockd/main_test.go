@@ -2,9 +2,13 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -20,8 +24,14 @@ func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"lockd": main
 // lockd is the program, run beside the test.
 func lockd(t *testing.T, args ...string) (*exec.Cmd, *bufio.Scanner) {
 	t.Helper()
+	return lockdTo(t, os.Stderr, args...)
+}
+
+// lockdTo is lockd with what it says beside its output sent to a writer.
+func lockdTo(t *testing.T, stderr io.Writer, args ...string) (*exec.Cmd, *bufio.Scanner) {
+	t.Helper()
 	cmd := exec.Command("lockd", args...)
-	cmd.Stderr = os.Stderr
+	cmd.Stderr = stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -123,6 +133,43 @@ func TestServe(t *testing.T) {
 		}
 		last = token
 		end(t, node, syscall.SIGTERM)
+	}
+}
+
+// TestServeLog: a healthy node warns of nothing, from its start to its end, by
+// whichever signal; each line names it; and it answers to the name that it is
+// advertised by.
+func TestServeLog(t *testing.T) {
+	key := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(key, []byte("0123456789abcdef"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP} {
+		var log bytes.Buffer
+		node, lines := lockdTo(t, &log, "serve", "--node-id", "a", "--data-dir", t.TempDir(), "--listen", "127.0.0.1:0",
+			"--advertise", "a.example:7600", "--bootstrap-expect", "1", "--gossip-key-file", key, "--insecure")
+		address := awaitLine(t, lines, "ready node=a listen=")
+		for host, want := range map[string]int{"a.example": http.StatusOK, "b.example": http.StatusMisdirectedRequest} {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/v1/status", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Host, r.Close = host, true
+			answer, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = answer.Body.Close()
+			if answer.StatusCode != want {
+				t.Errorf("as %s: %s", host, answer.Status)
+			}
+		}
+		end(t, node, sig)
+		text := log.String()
+		if strings.Contains(text, "WARN") || strings.Contains(text, "ERROR") || !strings.Contains(text, "msg=started") ||
+			!strings.Contains(text, "msg=stopped") || strings.Count(text, "\n") != strings.Count(text, " node=a") {
+			t.Errorf("%v:\n%s", sig, text)
+		}
 	}
 }
 

@@ -3,7 +3,6 @@ package remote
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"runtime"
 	"sync/atomic"
@@ -76,7 +75,7 @@ func (b *Backend) dial(ctx context.Context, address string) (*link, error) {
 			err = *why
 		}
 		l.close()
-		return nil, fmt.Errorf("%s: %w", address, err)
+		return nil, err
 	}
 	return l, nil
 }

@@ -73,7 +73,7 @@ func (b *Backend) race() *link {
 			if done.err != nil {
 				r.tried[done.address] = false
 				next.Reset(0) // do not wait for the next
-				b.log.Debug("remote: no link", "error", done.err)
+				b.log.Debug("remote: no link", "address", done.address, "error", done.err)
 				if r.best != nil && !r.leaderMayCome(r.best) {
 					return r.best
 				}
