@@ -58,6 +58,9 @@ type inbox struct {
 	now  func() time.Duration
 	// company is how long a session's renewal may wait for others.
 	company func(fsm.SessionID) time.Duration
+	// forming tells that what is committed now may lie on too few disks for
+	// clients to be told so; nil if that cannot be.
+	forming func() bool
 }
 
 func newInbox(now func() time.Duration, company func(fsm.SessionID) time.Duration) *inbox {
@@ -66,6 +69,9 @@ func newInbox(now func() time.Duration, company func(fsm.SessionID) time.Duratio
 
 // put implements sender: a command of this node.
 func (b *inbox) put(op fsm.Op, session fsm.SessionID, raw []byte) bool {
+	if b.early(op) {
+		return false
+	}
 	one := [1]item{{end: len(raw), session: session}}
 	var wait time.Duration
 	if op == fsm.OpRenew {
@@ -74,9 +80,14 @@ func (b *inbox) put(op fsm.Op, session fsm.SessionID, raw []byte) bool {
 	return b.add(raw, one[:], wait)
 }
 
+// early tells that a command must come again when the cluster has formed.
+func (b *inbox) early(op fsm.Op) bool {
+	return op != fsm.OpMember && op != fsm.OpRead && b.forming != nil && b.forming()
+}
+
 // putAll takes the commands that came in one frame, which must be valid. It is
-// false if there is no room, or no reign any more: then none was taken, and none
-// will be proposed.
+// false if there is no room, no reign any more, or no majority yet: then none was
+// taken, and none will be proposed.
 func (b *inbox) putAll(origin *stream, commands []fsm.Command) bool {
 	if len(commands) == 0 {
 		return true
@@ -88,6 +99,9 @@ func (b *inbox) putAll(origin *stream, commands []fsm.Command) bool {
 	)
 	for i := range commands {
 		c := &commands[i]
+		if b.early(c.Op) {
+			return false
+		}
 		raw = fsm.AppendCommand(raw, c)
 		items = append(items, item{
 			end: len(raw), origin: origin, session: c.Session, sum: sumOf(c), read: c.Op == fsm.OpRead,

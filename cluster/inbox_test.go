@@ -107,3 +107,29 @@ func TestInboxRefusesWhenFullOrClosed(t *testing.T) {
 		t.Error("a closed inbox still gives")
 	}
 }
+
+// Until a majority of its founders votes, a cluster takes no client's command:
+// what is committed then is on one disk, and must not be acknowledged.
+func TestInboxOfAFormingCluster(t *testing.T) {
+	forming := true
+	b := newInbox(func() time.Duration { return 0 }, func(fsm.SessionID) time.Duration { return 0 })
+	b.forming = func() bool { return forming }
+	acquire, read := acquireOf(1), fsm.Command{Op: fsm.OpRead, Nonce: fsm.Nonce{Lo: 1}}
+	if b.put(acquire.Op, 1, fsm.AppendCommand(nil, &acquire)) || b.putAll(nil, []fsm.Command{read, acquire}) {
+		t.Error("a client's command was taken")
+	}
+	if !b.putAll(nil, []fsm.Command{read}) || !b.put(fsm.OpMember, 0, nil) {
+		t.Error("a read or a member was not taken")
+	}
+	forming = false
+	if !b.put(acquire.Op, 1, fsm.AppendCommand(nil, &acquire)) || !b.putAll(nil, []fsm.Command{acquire}) {
+		t.Error("a client's command was not taken by a cluster that has formed")
+	}
+}
+
+func acquireOf(seq fsm.Seq) fsm.Command {
+	return fsm.Command{
+		Op: fsm.OpAcquire, Session: 1, Incarnation: 1, Seq: seq, Mark: 1,
+		Wants: []fsm.Want{{Name: "x", Kind: fsm.KindLock, Mode: fsm.Exclusive}},
+	}
+}

@@ -21,7 +21,9 @@ var errNotLeader = errors.New("cluster: this node does not lead")
 
 // beginReign makes the reign for a leadership that was just gained.
 func (n *Node) beginReign() *reign {
-	return newReign(n.machine, n.propose, n.now, n.cfg.HeartbeatTimeout, n.fail, n.cfg.Logger)
+	r := newReign(n.machine, n.propose, n.now, n.cfg.HeartbeatTimeout, n.fail, n.cfg.Logger)
+	r.inbox.forming = n.forming
+	return r
 }
 
 // endReign tells the other nodes that what they sent will not be proposed.
@@ -90,6 +92,26 @@ func (n *Node) voter(id string) bool {
 	return false
 }
 
+// forming tells that this node founds a cluster and that fewer vote yet than are
+// a majority of its founders. At first it votes alone: what it committed for a
+// client would be on one disk, and gone with it, though acknowledged.
+func (n *Node) forming() bool {
+	if n.formed.Load() {
+		return false
+	}
+	voters := 0
+	for _, s := range n.servers() {
+		if s.Suffrage == raft.Voter {
+			voters++
+		}
+	}
+	if voters > len(n.identity.saved().Owed)/2 {
+		n.formed.Store(true)
+		return false
+	}
+	return true
+}
+
 // bootstrap begins a cluster of this node alone. It may be called again.
 func (n *Node) bootstrap() error {
 	err := n.raft.BootstrapCluster(raft.Configuration{Servers: []raft.Server{
@@ -127,9 +149,10 @@ func (n *Node) addMember(ctx context.Context, m fsm.Member) error {
 }
 
 // Transfer hands the leadership to another voter, if this node has it: the
-// others need not wait for a timeout then. On an error this node may still lead.
+// others need not wait for a timeout then. It does nothing if this node is the
+// only voter. On an error this node may still lead.
 func (n *Node) Transfer(ctx context.Context) error {
-	if n.raft.State() != raft.Leader {
+	if n.raft.State() != raft.Leader || n.alone() {
 		return nil
 	}
 	done := make(chan error, 1)
@@ -143,4 +166,14 @@ func (n *Node) Transfer(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("cluster: handing over the leadership: %w", context.Cause(ctx))
 	}
+}
+
+// alone tells whether no other node votes.
+func (n *Node) alone() bool {
+	for _, s := range n.servers() {
+		if s.Suffrage == raft.Voter && string(s.ID) != n.cfg.ID {
+			return false
+		}
+	}
+	return true
 }

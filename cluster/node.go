@@ -42,6 +42,7 @@ type Node struct {
 	link       *link
 	reads      reads
 	readiness  readiness
+	formed     atomic.Bool // forming will not be true again
 	doings     sync.Pool
 
 	ctx      context.Context // ends with Close, or when the node fails

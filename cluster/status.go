@@ -84,6 +84,10 @@ func (n *Node) catchUp(ctx context.Context) {
 				pause(ctx, at.changed, redialMax)
 				continue
 			}
+			if n.forming() {
+				pause(ctx, at.changed, enlistInterval)
+				continue
+			}
 			n.readiness.set(at)
 		}
 		select {

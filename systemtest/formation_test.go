@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -157,4 +158,30 @@ func most(counts map[string]int) (largest int) {
 		largest = max(largest, n)
 	}
 	return largest
+}
+
+// A founder that is left alone acknowledges nothing: its disk would be the only
+// one that knows.
+func TestFounderAloneGrantsNothing(t *testing.T) {
+	c := prepareCluster(t)
+	for _, n := range c.nodes {
+		n.boot()
+	}
+	founder, others := c.nodes[0], c.nodes[1:]
+	eventually(t, "n1 founds the cluster", func() bool { return founder.said("founds a cluster") > 0 })
+	for _, n := range others {
+		n.signal(syscall.SIGKILL)
+	}
+	for _, n := range others {
+		n.kill()
+	}
+	if code := c.run("--wait", "3s", "early", "--", "true").wait(t); code != 69 && code != 75 {
+		t.Errorf("a run exits %d without a majority", code)
+	}
+	for _, n := range others {
+		n.boot()
+	}
+	if code := c.run("early", "--", "true").wait(t); code != 0 {
+		t.Errorf("a run exits %d with all nodes back", code)
+	}
 }

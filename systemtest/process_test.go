@@ -182,8 +182,8 @@ func freePorts(t *testing.T, n int) []int {
 	return ports
 }
 
-// startCluster starts three nodes and waits until all are ready.
-func startCluster(t *testing.T, flags ...string) *cluster {
+// prepareCluster describes three nodes that are not started.
+func prepareCluster(t *testing.T, flags ...string) *cluster {
 	t.Helper()
 	c := &cluster{t: t}
 	var addresses []string
@@ -197,8 +197,15 @@ func startCluster(t *testing.T, flags ...string) *cluster {
 			"--join", strings.Join(addresses, ","), "--bootstrap-expect", "3",
 		}, flags...)}
 		c.nodes = append(c.nodes, n)
-		n.boot()
 	}
+	return c
+}
+
+// startCluster starts three nodes and waits until all are ready.
+func startCluster(t *testing.T, flags ...string) *cluster {
+	t.Helper()
+	c := prepareCluster(t, flags...)
+	c.bootAll()
 	for _, n := range c.nodes {
 		eventually(t, n.id+" is ready", func() bool { return strings.Contains(n.out.String(), "ready node="+n.id) })
 	}
