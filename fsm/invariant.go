@@ -14,12 +14,14 @@ func (s *State) Check() (err error) {
 	c := &checker{s: s, broken: broken, tokens: make(map[Token]bool, s.locks.Len())}
 	s.locks.Ascend(c.lock)
 	s.queues.Ascend(c.waiter)
+	c.endQueue()
 	s.sessions.Ascend(c.session)
 	if c.grants != s.grants.Len() {
 		broken("I4: %d grants, of which holds know %d", s.grants.Len(), c.grants)
 	}
-	if s.parked.Len() != s.queues.Len() {
-		broken("I5: %d parked acquires in queues of %d", s.parked.Len(), s.queues.Len())
+	if s.parked.Len() != s.queues.Len() || c.waiting != s.queues.Len() {
+		broken("I5: %d parked acquires in queues of %d, of which locks know %d",
+			s.parked.Len(), s.queues.Len(), c.waiting)
 	}
 	c.timers()
 	if len(s.opens) != s.sessions.Len() {
@@ -32,8 +34,13 @@ type checker struct {
 	s      *State
 	broken func(format string, args ...any) bool
 	tokens map[Token]bool
-	grants int
+	grants int // of which holds know
 	timed  int // deadlines that need a timer
+
+	waiting int    // of which locks know
+	queue   string // the name whose queue is walked
+	length  uint32 // of the queue so far
+	since   Instant
 }
 
 func (c *checker) lock(l *lock) bool {
@@ -55,9 +62,10 @@ func (c *checker) lock(l *lock) bool {
 		if len(h.grants) == 0 || c.s.session(h.session) == nil {
 			return c.broken("I4: a hold of %q has no grant, or no session", l.name)
 		}
-		for _, id := range h.grants {
+		for k, id := range h.grants {
 			g := c.s.grant(h.session, id)
-			if g == nil || g.name != l.name || g.owner != h.owner || g.token != h.token || id > c.s.lastGrant {
+			if k > 0 && id <= h.grants[k-1] || id > c.s.lastGrant ||
+				g == nil || g.name != l.name || g.owner != h.owner || g.token != h.token {
 				return c.broken("I4: grant %d of %q", id, l.name)
 			}
 			c.grants++
@@ -66,28 +74,19 @@ func (c *checker) lock(l *lock) bool {
 			}
 		}
 	}
-	return c.queue(l)
-}
-
-func (c *checker) queue(l *lock) bool {
-	waiters, since := uint32(0), Instant(0)
-	c.s.queues.AscendGreaterOrEqual(&waiter{name: l.name}, func(w *waiter) bool {
-		if w.name != l.name {
-			return false
-		}
-		if w.since < since {
-			return c.broken("I6: waiter %d of %q came before the one ahead of it", w.id, l.name)
-		}
-		waiters, since = waiters+1, w.since
-		return true
-	})
-	if waiters != l.waiting {
-		return c.broken("I5: %q counts %d waiters of %d", l.name, l.waiting, waiters)
-	}
+	c.waiting += int(l.waiting)
 	return true
 }
 
+// waiter sees the queues one after the other, each from its head.
 func (c *checker) waiter(w *waiter) bool {
+	if w.name != c.queue {
+		if !c.endQueue() {
+			return false
+		}
+		c.queue, c.length, c.since = w.name, 0, 0
+	}
+	c.length++
 	switch {
 	case c.s.session(w.session) == nil:
 		return c.broken("I5: waiter %d is of no session", w.id)
@@ -97,8 +96,18 @@ func (c *checker) waiter(w *waiter) bool {
 		return c.broken("I5: waiter %d waits for the idle name %q", w.id, w.name)
 	case w.id > c.s.lastWaiter:
 		return c.broken("I6: waiter %d was never numbered", w.id)
+	case w.since < c.since:
+		return c.broken("I6: waiter %d of %q came before the one ahead of it", w.id, w.name)
 	}
+	c.since = w.since
 	return c.timer(w.timer, w.deadline, timerWait, uint64(w.id))
+}
+
+func (c *checker) endQueue() bool {
+	if l := c.s.lock(c.queue); l != nil && l.waiting != c.length {
+		return c.broken("I5: %q counts %d waiters of %d", l.name, l.waiting, c.length)
+	}
+	return true
 }
 
 func (c *checker) session(ss *session) bool {
@@ -110,11 +119,6 @@ func (c *checker) session(ss *session) bool {
 		return c.broken("I5: session %d counts %d waits of %d", ss.id, ss.waiting, len(waiting))
 	case ss.timer == nil || ss.timer.at > ss.deadline || ss.id > c.s.lastSession:
 		return c.broken("I7: session %d has no timer, or a late one", ss.id)
-	}
-	for _, g := range grants {
-		if l := c.s.lock(g.name); l == nil || l.held(g.session, g.owner) < 0 {
-			return c.broken("I4: grant %d is of no hold", g.id)
-		}
 	}
 	for _, a := range ss.window.living(ss.mark) {
 		if a.seq >= ss.mark+WindowSize || a.seq > ss.lastSeq || c.s.waiter(ss.id, a.seq) != nil {

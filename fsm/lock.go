@@ -101,7 +101,7 @@ func (s *State) acquire(ss *session, c *Command, hash uint64) Result {
 	}
 	l := s.lock(want.Name)
 	if l == nil {
-		return s.give(ss, s.newLock(want), c.Seq, c.Owner, c.MaxHold)
+		return s.give(ss, s.newLock(strings.Clone(want.Name), want.Kind), c.Seq, c.Owner, c.MaxHold)
 	}
 	if l.kind != want.Kind {
 		return Result{Status: StatusKindConflict}
@@ -131,9 +131,9 @@ func (s *State) room(ss *session) Result {
 	return Result{}
 }
 
-func (s *State) newLock(want *Want) *lock {
+func (s *State) newLock(name string, kind Kind) *lock {
 	l := s.spare.lock()
-	*l = lock{era: s.era, name: strings.Clone(want.Name), kind: want.Kind, holds: l.holds[:0]}
+	*l = lock{era: s.era, name: name, kind: kind, holds: l.holds[:0]}
 	s.locks.ReplaceOrInsert(l)
 	return l
 }

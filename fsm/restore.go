@@ -26,23 +26,23 @@ func (sr *snapshotReader) read(b []byte) error {
 }
 
 // record reads the next record; the body is valid until the next.
-func (sr *snapshotReader) record() (kind byte, body string, err error) {
+func (sr *snapshotReader) record() (kind byte, body []byte, err error) {
 	var size [4]byte
 	if err := sr.read(size[:]); err != nil {
-		return 0, "", err
+		return 0, nil, err
 	}
 	n := binary.LittleEndian.Uint32(size[:])
 	if n < 1 || n > recordSizeMax {
-		return 0, "", fmt.Errorf("%w: a snapshot record of %d bytes", ErrCorrupt, n)
+		return 0, nil, fmt.Errorf("%w: a snapshot record of %d bytes", ErrCorrupt, n)
 	}
 	if cap(sr.buf) < int(n) {
 		sr.buf = make([]byte, n)
 	}
 	if err := sr.read(sr.buf[:n]); err != nil {
-		return 0, "", err
+		return 0, nil, err
 	}
 	sr.count++
-	return sr.buf[0], string(sr.buf[1:n]), nil
+	return sr.buf[0], sr.buf[1:n], nil
 }
 
 // Restore builds a new state from a snapshot. What it reads is checked as a
@@ -62,7 +62,7 @@ func Restore(from io.Reader) (*State, error) {
 		if err != nil {
 			return nil, err
 		}
-		r := &reader[string]{b: body}
+		r := &reader[[]byte]{b: body}
 		if kind == recordEnd {
 			if err := sr.finish(r); err != nil {
 				return nil, err
@@ -79,7 +79,7 @@ func Restore(from io.Reader) (*State, error) {
 	return s, nil
 }
 
-func (sr *snapshotReader) finish(r *reader[string]) error {
+func (sr *snapshotReader) finish(r *reader[[]byte]) error {
 	if r.uvarint() != sr.count-1 || r.bad || len(r.b) > 0 {
 		return fmt.Errorf("%w: a snapshot lost records", ErrCorrupt)
 	}
@@ -95,7 +95,7 @@ func (sr *snapshotReader) finish(r *reader[string]) error {
 }
 
 // load takes one record in. False: it contradicts what came before.
-func (s *State) load(kind byte, r *reader[string]) bool {
+func (s *State) load(kind byte, r *reader[[]byte]) bool {
 	switch kind {
 	case recordHeader:
 		return s.loadHeader(r)
@@ -115,7 +115,7 @@ func (s *State) load(kind byte, r *reader[string]) bool {
 	return false
 }
 
-func (s *State) loadHeader(r *reader[string]) bool {
+func (s *State) loadHeader(r *reader[[]byte]) bool {
 	s.level = Level(r.limited(uint64(levelLatest)))
 	s.epoch = Epoch(r.limited(uint64(epochMax)))
 	s.applied = Index(r.uvarint())
@@ -136,7 +136,7 @@ func (r *reader[T]) instant() Instant { return Instant(r.limited(math.MaxInt64))
 
 func (r *reader[T]) span() Duration { return Duration(r.limited(math.MaxInt64)) }
 
-func (s *State) loadSession(r *reader[string]) bool {
+func (s *State) loadSession(r *reader[[]byte]) bool {
 	ss := &session{
 		id: SessionID(r.uvarint()), incarnation: Incarnation(r.limited(math.MaxUint32)),
 		secret: r.secret(), nonce: r.nonce(), label: r.text(LabelSizeMax),
@@ -164,7 +164,7 @@ func (s *State) loadSession(r *reader[string]) bool {
 	return true
 }
 
-func (s *State) loadEvent(r *reader[string]) bool {
+func (s *State) loadEvent(r *reader[[]byte]) bool {
 	ss := s.session(SessionID(r.uvarint()))
 	e := event{
 		id: EventID(r.uvarint()), kind: OutcomeKind(r.byte()), seq: Seq(r.uvarint()),
@@ -177,7 +177,7 @@ func (s *State) loadEvent(r *reader[string]) bool {
 	return true
 }
 
-func (s *State) loadHold(r *reader[string]) bool {
+func (s *State) loadHold(r *reader[[]byte]) bool {
 	name, kind := r.text(NameSizeMax), Kind(r.byte())
 	h := hold{
 		mode: Mode(r.byte()), permits: Permits(r.limited(math.MaxUint32)),
@@ -205,7 +205,7 @@ func (s *State) loadHold(r *reader[string]) bool {
 	}
 	l := s.lock(name)
 	if l == nil {
-		l = s.newLock(&Want{Name: name, Kind: kind})
+		l = s.newLock(name, kind)
 	}
 	if l.kind != kind {
 		return false
@@ -214,7 +214,7 @@ func (s *State) loadHold(r *reader[string]) bool {
 	return true
 }
 
-func (s *State) loadWaiter(r *reader[string]) bool {
+func (s *State) loadWaiter(r *reader[[]byte]) bool {
 	w := &waiter{
 		name: r.text(NameSizeMax), id: WaiterID(r.uvarint()), session: SessionID(r.uvarint()),
 		incarnation: Incarnation(r.limited(math.MaxUint32)), seq: Seq(r.uvarint()), hash: r.uvarint(),

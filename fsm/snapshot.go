@@ -52,7 +52,8 @@ func (v *View) WriteTo(w io.Writer) (int64, error) {
 		return sw.end()
 	})
 	v.sessions.Ascend(func(ss *session) bool { return writeSession(sw, ss) })
-	v.locks.Ascend(func(l *lock) bool { return v.writeHolds(sw, l) })
+	var probe grant
+	v.locks.Ascend(func(l *lock) bool { return v.writeHolds(sw, l, &probe) })
 	v.queues.Ascend(func(w *waiter) bool { return writeWaiter(sw, w) })
 	sw.begin(recordEnd)
 	sw.buf = binary.AppendUvarint(sw.buf, sw.count-1)
@@ -138,7 +139,7 @@ func writeSession(sw *snapshotWriter, ss *session) bool {
 	return ok
 }
 
-func (v *View) writeHolds(sw *snapshotWriter, l *lock) bool {
+func (v *View) writeHolds(sw *snapshotWriter, l *lock, probe *grant) bool {
 	ok := true
 	for i := range l.holds {
 		h := &l.holds[i]
@@ -152,7 +153,8 @@ func (v *View) writeHolds(sw *snapshotWriter, l *lock) bool {
 		sw.buf = binary.AppendUvarint(sw.buf, uint64(h.since))
 		sw.buf = binary.AppendUvarint(sw.buf, uint64(len(h.grants)))
 		for _, id := range h.grants {
-			g, _ := v.grants.Get(&grant{session: h.session, id: id})
+			probe.session, probe.id = h.session, id
+			g, _ := v.grants.Get(probe)
 			sw.buf = binary.AppendUvarint(sw.buf, uint64(g.id))
 			sw.buf = binary.AppendUvarint(sw.buf, uint64(g.seq))
 			sw.buf = binary.AppendUvarint(sw.buf, uint64(g.until))
