@@ -43,14 +43,14 @@ func (a *answers) tell() {
 // learns that an entry is committed only with the next append, up to 100 ms
 // later: waiting for the own apply would make an idle cluster thirty times
 // slower than a busy one, X9.) That the own apply agrees is seen when it comes.
-// sums are of the commands that the outcomes answer.
-func (p *pendings) fromLeader(outcomes []fsm.Outcome, sums []uint32, to *answers) {
+// tags tell which command each outcome answers, and where.
+func (p *pendings) fromLeader(outcomes []fsm.Outcome, tags []tag, to *answers) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := range outcomes {
 		o := &outcomes[i]
 		w := p.byKey[o.Key]
-		if o.Kind != fsm.OutcomeAnswer || w == nil || w.answered || w.sum != sums[i] {
+		if o.Kind != fsm.OutcomeAnswer || w == nil || w.answered || w.sum != tags[i].sum {
 			continue
 		}
 		p.progress = p.now()
@@ -59,22 +59,23 @@ func (p *pendings) fromLeader(outcomes []fsm.Outcome, sums []uint32, to *answers
 			continue // it is in the log: wait, and do not send it again
 		}
 		to.add(w.callers, o.Result)
-		w.answered, w.result, w.pos, w.callers = true, o.Result, o.Pos, nil
-		if o.Result.Index == 0 {
-			p.drop(w) // refused before the log: no apply will come
+		w.answered, w.result, w.at, w.pos, w.callers = true, o.Result, tags[i].at, o.Pos, nil
+		if w.at <= p.applied {
+			p.drop(w) // refused before the log, or applied before: no apply will come
 		}
 	}
 }
 
 // fromApply takes the outcomes of an entry's commands, which this node applied.
 // view is asked for if somebody waits for the state behind his answer. The error
-// is ErrDiverged if the leader returned another result of the same command of
-// the same entry. (The same entry alone would not do: a client that moves from
-// node to node may have two copies of a command in one, and their results differ
-// at least in their order.)
-func (p *pendings) fromApply(outcomes []fsm.Outcome, commands []fsm.Command, view func() *fsm.View, to *answers) error {
+// is ErrDiverged if the leader returned another result from the same place of the
+// same entry. (Nothing less will do: a client that moves from node to node may
+// have copies of a command in several entries and several in one. A repeat says
+// when the first was answered, but not its order, and a renewal is new each time.)
+func (p *pendings) fromApply(at fsm.Index, outcomes []fsm.Outcome, commands []fsm.Command, view func() *fsm.View, to *answers) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.applied = at
 	if len(p.byKey) == 0 {
 		return nil
 	}
@@ -86,13 +87,14 @@ func (p *pendings) fromApply(outcomes []fsm.Outcome, commands []fsm.Command, vie
 			continue
 		}
 		if w.answered {
-			switch {
-			case w.result == o.Result, w.result.Index < o.Result.Index:
-				p.drop(w)
-			case w.result.Index == o.Result.Index && w.pos == o.Pos:
+			if at != w.at || o.Pos != w.pos {
+				continue
+			}
+			if w.result != o.Result {
 				return fmt.Errorf("%w: the leader answered %v with %+v, here it is %+v",
 					ErrDiverged, o.Key, w.result, o.Result)
 			}
+			p.drop(w)
 			continue
 		}
 		if w.into != nil {
@@ -120,10 +122,11 @@ func (p *pendings) fromApply(outcomes []fsm.Outcome, commands []fsm.Command, vie
 func (p *pendings) fromSnapshot(at fsm.Index, lookup func(fsm.Key) (fsm.Outcome, fsm.Found), to *answers) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.applied = at
 	for _, w := range p.byKey {
 		switch {
 		case w.answered:
-			if w.result.Index <= at {
+			if w.at <= at {
 				p.drop(w)
 			}
 		case w.into != nil:

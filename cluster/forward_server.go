@@ -87,7 +87,7 @@ func (f *forwardServer) valid(s *stream, commands []fsm.Command) []fsm.Command {
 		if refusal.Status == 0 {
 			return false
 		}
-		s.putOutcome(&fsm.Outcome{Kind: fsm.OutcomeAnswer, Key: c.Key(), Result: refusal}, sumOf(&c))
+		s.putOutcome(&fsm.Outcome{Kind: fsm.OutcomeAnswer, Key: c.Key(), Result: refusal}, tag{sum: sumOf(&c)})
 		s.ring()
 		return true
 	})

@@ -39,7 +39,7 @@ type link struct {
 
 	// Scratch of the one goroutine that reads the stream.
 	outcomes []fsm.Outcome
-	sums     []uint32
+	tags     []tag
 	tell     answers
 }
 
@@ -119,21 +119,21 @@ func (l *link) follow(ctx context.Context, at *office) bool {
 func (l *link) take(kind transport.FrameType, body []byte) error {
 	switch kind {
 	case frameOutcomes:
-		l.outcomes, l.sums = l.outcomes[:0], l.sums[:0]
+		l.outcomes, l.tags = l.outcomes[:0], l.tags[:0]
 		for len(body) > 0 {
 			var (
 				o   fsm.Outcome
-				sum uint32
+				t   tag
 				err error
 			)
-			if body, sum, err = takeOutcome(body, &o); err != nil {
+			if body, t, err = takeOutcome(body, &o); err != nil {
 				return fmt.Errorf("outcomes: %w", err)
 			}
-			l.outcomes, l.sums = append(l.outcomes, o), append(l.sums, sum)
+			l.outcomes, l.tags = append(l.outcomes, o), append(l.tags, t)
 		}
 		// Events first: who attaches hears with its answer what it missed.
 		l.subs.deliver(l.outcomes, fromLeader)
-		l.pendings.fromLeader(l.outcomes, l.sums, &l.tell)
+		l.pendings.fromLeader(l.outcomes, l.tags, &l.tell)
 		l.tell.tell()
 	case frameRefused:
 		l.refused.Store(true)

@@ -263,7 +263,7 @@ func TestLinkClosesAStreamThatMakesNoSense(t *testing.T) {
 
 func outcomeBytes(o *fsm.Outcome, sum uint32) []byte {
 	s := &stream{}
-	s.putOutcome(o, sum)
+	s.putOutcome(o, tag{sum, o.Result.Index})
 	return s.queue[0].body
 }
 

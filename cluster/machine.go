@@ -124,7 +124,7 @@ func (m *machine) Apply(log *raft.Log) any {
 	}
 	outcomes, facts, err := m.advance(log)
 	if err == nil {
-		err = m.pendings.fromApply(outcomes, m.entry.Commands, m.view, &m.tell)
+		err = m.pendings.fromApply(fsm.Index(log.Index), outcomes, m.entry.Commands, m.view, &m.tell)
 	}
 	if err != nil {
 		m.fail(err)

@@ -78,7 +78,7 @@ func TestMachineThatFailsVouchesForNothing(t *testing.T) {
 	c := opening(3)
 	lied := answerTo(&c, lie)
 	lied.Pos = 1 // the second of the entry
-	m.pendings.fromLeader([]fsm.Outcome{lied}, []uint32{sumOf(&c)}, &answers{})
+	m.pendings.fromLeader([]fsm.Outcome{lied}, []tag{{sumOf(&c), 2}}, &answers{})
 	m.run(fsm.Check{}, opening(2), opening(3))
 	if !errors.Is(m.failure, ErrDiverged) {
 		t.Fatalf("failed with %v", m.failure)

@@ -67,7 +67,8 @@ type pending struct {
 	// answered by the leader; kept until the own apply agrees.
 	answered bool
 	result   fsm.Result
-	pos      int // of the command that was answered, in its entry
+	at       fsm.Index // the entry that holds what was answered
+	pos      int       // and its place there
 
 	callers    *caller
 	first      caller   // the usual one, without an allocation
@@ -82,6 +83,7 @@ type pendings struct {
 	byKey    map[fsm.Key]*pending
 	head     pending       // of the ring
 	progress time.Duration // when an answer last came
+	applied  fsm.Index     // the last entry applied here
 	closed   error         // why nothing is taken any more
 
 	route atomic.Pointer[route]

@@ -68,14 +68,25 @@ func (b *bench) ask(c *fsm.Command) (*listener, wait) {
 	return l, at
 }
 
-// leader and apply bring one command's result from where they say.
-func (b *bench) leader(c *fsm.Command, r fsm.Result) {
-	b.fromLeader([]fsm.Outcome{answerTo(c, r)}, []uint32{sumOf(c)}, &b.to)
+// leader and apply bring one command's result from where they say: of the
+// entry that the result names, and at its first place.
+func (b *bench) leader(c *fsm.Command, r fsm.Result) { b.leaderAt(r.Index, 0, c, r) }
+
+func (b *bench) apply(c *fsm.Command, r fsm.Result) error { return b.applyAt(r.Index, 0, c, r) }
+
+func (b *bench) leaderAt(at fsm.Index, pos int, c *fsm.Command, r fsm.Result) {
+	o := answerTo(c, r)
+	o.Pos = pos
+	b.fromLeader([]fsm.Outcome{o}, []tag{{sumOf(c), at}}, &b.to)
 	b.to.tell()
 }
 
-func (b *bench) apply(c *fsm.Command, r fsm.Result) error {
-	err := b.fromApply([]fsm.Outcome{answerTo(c, r)}, []fsm.Command{*c}, func() *fsm.View { return fsm.New().View() }, &b.to)
+func (b *bench) applyAt(at fsm.Index, pos int, c *fsm.Command, r fsm.Result) error {
+	o := answerTo(c, r)
+	o.Pos = pos
+	commands := make([]fsm.Command, pos+1)
+	commands[pos] = *c
+	err := b.fromApply(at, []fsm.Outcome{o}, commands, func() *fsm.View { return fsm.New().View() }, &b.to)
 	b.to.tell()
 	return err
 }
@@ -133,7 +144,7 @@ func TestLeaderAndOwnApplyDiffer(t *testing.T) {
 // Two entries may hold one renewal: results of different entries may differ.
 func TestResultsOfDifferentEntriesAreNotCompared(t *testing.T) {
 	b := newBench(t)
-	c := &fsm.Command{Op: fsm.OpRenew, Session: 1, Incarnation: 1, Seq: 4}
+	c := renewal(1, 4)
 	l, _ := b.ask(c)
 	second := fsm.Result{Status: fsm.StatusOK, Index: 9, At: 90, Order: 1}
 	b.leader(c, second)
@@ -146,6 +157,45 @@ func TestResultsOfDifferentEntriesAreNotCompared(t *testing.T) {
 	}
 	if err := b.apply(c, second); err != nil || len(b.byKey) != 0 {
 		t.Fatalf("err %v, %d kept", err, len(b.byKey))
+	}
+}
+
+// Copies of one command, in two places of an entry and in two entries. A repeat
+// names the entry of the first answer and is not quite equal to it.
+func TestCopiesAreNoDivergence(t *testing.T) {
+	c := release(1, 1)
+	first := fsm.Result{Status: fsm.StatusQueued, Index: 25, Order: 1, Place: 2}
+	repeat := first
+	repeat.Order, repeat.Place = 0, 1
+	for name, leader := range map[string]struct {
+		at  fsm.Index
+		pos int
+	}{"in one entry": {25, 7}, "in two entries": {26, 0}} {
+		b := newBench(t)
+		l, _ := b.ask(c)
+		b.leaderAt(leader.at, leader.pos, c, repeat)
+		b.want(l, repeat)
+		if err := b.applyAt(25, 0, c, first); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if err := b.applyAt(leader.at, leader.pos, c, repeat); err != nil || len(b.byKey) != 0 {
+			t.Fatalf("%s: %v, %d kept", name, err, len(b.byKey))
+		}
+	}
+}
+
+// The leader answers what was asked again after the own apply went by.
+func TestLeaderAnswersWhatIsApplied(t *testing.T) {
+	b, c := newBench(t), release(1, 1)
+	ok := fsm.Result{Status: fsm.StatusOK, Index: 7, Order: 1}
+	if err := b.apply(c, ok); err != nil {
+		t.Fatal(err)
+	}
+	l, _ := b.ask(c)
+	b.leader(c, ok)
+	b.want(l, ok)
+	if len(b.byKey) != 0 {
+		t.Error("waits for an apply that was")
 	}
 }
 

@@ -218,7 +218,7 @@ func (r *reign) commit() error {
 		return err
 	}
 	r.facts = done.facts
-	r.spread(done.outcomes, items)
+	r.spread(done.facts.applied, done.outcomes, items)
 	return nil
 }
 

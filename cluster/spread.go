@@ -16,7 +16,7 @@ func (r *reign) serve(id fsm.SessionID, at *stream) {
 
 // spread returns each outcome to the node that waits for it. What concerns
 // this node it has from its own apply already.
-func (r *reign) spread(outcomes []fsm.Outcome, items []item) {
+func (r *reign) spread(at fsm.Index, outcomes []fsm.Outcome, items []item) {
 	var last *stream
 	for i := range outcomes {
 		o := &outcomes[i]
@@ -28,7 +28,7 @@ func (r *reign) spread(outcomes []fsm.Outcome, items []item) {
 			last.ring()
 		}
 		last = to
-		if !to.putOutcome(o, sum) && o.Kind != fsm.OutcomeAnswer {
+		if !to.putOutcome(o, tag{sum, at}) && o.Kind != fsm.OutcomeAnswer {
 			delete(r.serving, o.Key.Session)
 		}
 	}

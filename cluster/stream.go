@@ -19,7 +19,7 @@ const (
 	// frameCommands: commands, back to back.
 	frameCommands
 	// frameOutcomes: outcomes, back to back: the answers to commands that came
-	// on this stream, each with the sum of its command before it, and the events
+	// on this stream, each after its tag, and the events
 	// of sessions that were last heard on it.
 	frameOutcomes
 	// frameRefused: what came on this stream and is not answered will perhaps
@@ -85,22 +85,33 @@ func (s *stream) put(_ fsm.Op, _ fsm.SessionID, raw []byte) bool {
 	return ok
 }
 
-// putOutcome puts an outcome for the node at the other end; ring follows. sum is
-// of the command that it answers, 0 for an event.
-func (s *stream) putOutcome(o *fsm.Outcome, sum uint32) bool {
+// A tag tells which command an outcome answers, and in which entry.
+type tag struct {
+	sum uint32    // of the command; 0 for an event
+	at  fsm.Index // 0: refused before the log
+}
+
+// putOutcome puts an outcome for the node at the other end; ring follows.
+func (s *stream) putOutcome(o *fsm.Outcome, t tag) bool {
 	return s.append(frameOutcomes, func(b []byte) []byte {
-		return fsm.AppendOutcome(binary.LittleEndian.AppendUint32(b, sum), o)
+		b = binary.LittleEndian.AppendUint32(b, t.sum)
+		return fsm.AppendOutcome(binary.AppendUvarint(b, uint64(t.at)), o)
 	})
 }
 
 // takeOutcome takes what putOutcome put off the front of body.
-func takeOutcome(body []byte, o *fsm.Outcome) (rest []byte, sum uint32, err error) {
+func takeOutcome(body []byte, o *fsm.Outcome) (rest []byte, t tag, err error) {
 	if len(body) < 4 {
-		return nil, 0, io.ErrUnexpectedEOF
+		return nil, tag{}, io.ErrUnexpectedEOF
 	}
-	sum = binary.LittleEndian.Uint32(body)
-	n, err := fsm.DecodeOutcome(body[4:], o)
-	return body[4+n:], sum, err
+	t.sum, rest = binary.LittleEndian.Uint32(body), body[4:]
+	at, n := binary.Uvarint(rest)
+	if n <= 0 {
+		return nil, tag{}, io.ErrUnexpectedEOF
+	}
+	t.at, rest = fsm.Index(at), rest[n:]
+	n, err = fsm.DecodeOutcome(rest, o)
+	return rest[n:], t, err
 }
 
 // putFrame puts a frame of its own.

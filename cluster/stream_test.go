@@ -158,7 +158,7 @@ func TestServerChecksWhatItProposes(t *testing.T) {
 			t.Fatalf("kind %d, %v", kind, err)
 		}
 		var o fsm.Outcome
-		if rest, sum, err := takeOutcome(body, &o); err != nil || len(rest) != 0 || sum != sumOf(bad) || o.Key != bad.Key() || o.Result.Status != fsm.StatusInvalid {
+		if rest, at, err := takeOutcome(body, &o); err != nil || len(rest) != 0 || at != (tag{sum: sumOf(bad)}) || o.Key != bad.Key() || o.Result.Status != fsm.StatusInvalid {
 			t.Errorf("%+v, %v", o, err)
 		}
 		synctest.Wait() // the answer leaves before the rest is in
