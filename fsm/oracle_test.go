@@ -79,6 +79,7 @@ type fact struct {
 	until   Instant
 	count   int
 	place   int
+	value   uint64
 }
 
 // factOf is what an outcome says of what the oracle foretells.
@@ -86,6 +87,7 @@ func factOf(o *Outcome) fact {
 	f := fact{
 		kind: o.Kind, pos: o.Pos, event: o.Event, status: o.Result.Status, grant: o.Result.Grant,
 		token: o.Result.Token, until: o.Result.Until, count: int(o.Result.Count), place: int(o.Result.Place),
+		value: o.Result.Value,
 	}
 	if o.Key.Class != ClassNonce {
 		f.session, f.seq = o.Key.Session, o.Key.Seq
@@ -196,7 +198,7 @@ func (o *oracle) command(c *Command, pos int) {
 	cl.seen = max(cl.seen, min(c.Seen, cl.last))
 	cl.events = slices.DeleteFunc(cl.events, func(e fact) bool { return e.event <= cl.seen })
 	if !numbered {
-		f.session, f.status = c.Session, StatusOK
+		f.session, f.status, f.value = c.Session, StatusOK, uint64(cl.last)
 		o.told = append(o.told, f)
 		o.told = append(o.told, cl.events...)
 		return
