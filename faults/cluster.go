@@ -6,7 +6,7 @@ func clusterFaults() []fault {
 	return []fault{
 		{
 			name: "leader: the stamp is read before the renewals are in", property: "S7: no session ends early",
-			file: "cluster/reign.go", old: "r.clock.propose(r.now())", new: "r.clock.propose(r.clock.last)",
+			file: "cluster/reign.go", old: "r.clock.propose(r.now())", new: "r.clock.propose(r.now() - gatherMax)",
 			pkg: pkg, test: "TestStampIsReadLast",
 		},
 		{
@@ -36,7 +36,7 @@ func clusterFaults() []fault {
 		},
 		{
 			name: "node: a follower ignores what the leader returns", property: "a follower is as quick as its leader",
-			file: "cluster/link.go", old: "l.pendings.fromLeader(l.outcomes, l.sums, &l.tell)", new: "_ = l.pendings.fromLeader",
+			file: "cluster/link.go", old: "l.pendings.fromLeader(l.outcomes, l.tags, &l.tell)", new: "_ = l.pendings.fromLeader",
 			pkg: pkg, test: "TestFollowerAnswersBeforeItsOwnApply|TestLinkTakesOutcomes",
 		},
 		{
