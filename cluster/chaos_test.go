@@ -16,8 +16,9 @@ import (
 // and then asks again elsewhere, which must change nothing.
 type survivor struct {
 	*patron
-	random *rand.Rand
-	errs   []error
+	renewals fsm.Seq
+	random   *rand.Rand
+	errs     []error
 }
 
 func (s *survivor) complain(format string, args ...any) {
@@ -26,22 +27,24 @@ func (s *survivor) complain(format string, args ...any) {
 
 // somebody is a node that lives, or did a moment ago.
 func (s *survivor) somebody() *citizen {
-	for {
-		if all := s.w.all(); len(all) > 0 {
-			c := all[s.random.IntN(len(all))]
-			return &citizen{Node: c.Node, id: c.id}
-		}
-		time.Sleep(time.Millisecond)
-	}
+	s.w.mu.Lock()
+	defer s.w.mu.Unlock()
+	c := s.w.nodes[string(rune('a'+s.random.IntN(len(s.w.nodes))))]
+	return &citizen{Node: c.Node, id: c.id}
 }
 
-// once submits c and waits; false means that the outcome is not known.
+// once submits c and waits; false means that the outcome is not known. Now and
+// then it doubts the node at once, and sends c through another as well.
 func (s *survivor) once(c fsm.Command) (fsm.Result, bool) {
 	at := s.somebody()
 	if at.Node == nil {
+		time.Sleep(time.Millisecond)
 		return fsm.Result{}, false
 	}
 	a := s.w.submit(at, c)
+	if doubt := s.somebody(); s.random.IntN(3) == 0 && doubt.Node != nil {
+		s.w.submit(doubt, c)
+	}
 	for deadline := time.Now().Add(patience); len(a.answers()) == 0; time.Sleep(100 * time.Microsecond) {
 		if time.Now().After(deadline) {
 			s.complain("no answer from %s to %+v", at.id, c)
@@ -68,7 +71,7 @@ func (s *survivor) insist(c fsm.Command) fsm.Result {
 	for known := false; !known && len(s.errs) == 0; {
 		first, known = s.once(c)
 	}
-	if again, known := s.once(c); known && again != first {
+	if again, known := s.once(c); known && again != first && !changes(&c, first, again) {
 		s.complain("%+v was answered %+v, and then %+v", c, first, again)
 	}
 	return first
@@ -92,9 +95,23 @@ func (l *grantLog) add(name string, r fsm.Result) {
 func (s *survivor) live(operations int, log *grantLog) {
 	for range operations {
 		name := fmt.Sprintf("n%d", s.random.IntN(3))
-		got := s.insist(s.acquire(name, 0))
+		s.renewals++
+		if r := s.insist(*renewal(s.id, s.renewals)); r.Status != fsm.StatusOK {
+			s.complain("renewal: %+v", r)
+		}
+		wait := fsm.Duration(0)
+		if s.random.IntN(3) == 0 {
+			wait = fsm.Forever
+		}
+		acquire := s.acquire(name, wait)
+		got := s.insist(acquire)
 		switch got.Status {
 		case fsm.StatusBusy:
+		case fsm.StatusQueued:
+			abandon := s.next(fsm.Command{Op: fsm.OpAbandon, Target: acquire.Seq})
+			if r := s.insist(abandon); r.Status != fsm.StatusOK && r.Status != fsm.StatusAbandoned {
+				s.complain("abandon: %+v", r)
+			}
 		case fsm.StatusOK:
 			log.add(name, got)
 			if r := s.insist(s.release(got.Grant)); r.Status != fsm.StatusOK && len(s.errs) == 0 {
@@ -207,4 +224,11 @@ func (w *world) agree() {
 			w.t.Errorf("node %s: %v", c.id, err)
 		}
 	}
+}
+
+// changes tells whether a command may be answered so twice: a renewal is new
+// each time, and the answer that an acquire waits is followed by its end. (An
+// entry that is late at one node may say so after the end was told by another.)
+func changes(c *fsm.Command, first, again fsm.Result) bool {
+	return c.Op == fsm.OpRenew || first.Status == fsm.StatusQueued || again.Status == fsm.StatusQueued
 }
