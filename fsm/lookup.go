@@ -14,7 +14,11 @@ const (
 
 // Lookup finds what became of the command with key k. A node asks after it
 // installed a snapshot: the entries in between are never applied there, and
-// whoever waits for an answer from them would wait for ever.
+// whoever waits for an answer from them would have to send again.
+//
+// Not so of an acquire: its answer out of a log says that the session was renewed
+// at its time. Out of a state it says so no more; a wait may have ended long after
+// the session last spoke.
 func (s *State) Lookup(k Key) (Outcome, Found) {
 	if k.Class != ClassSeq {
 		return Outcome{}, NotFound

@@ -1,6 +1,9 @@
 package fsm
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // An answer is what a command was told, kept until the client's mark passes it.
 type answer struct {
@@ -65,12 +68,7 @@ func (w *window) living(mark Seq) []answer {
 			all = append(all, a)
 		}
 	}
-	slices.SortFunc(all, func(a, b answer) int {
-		if a.seq < b.seq {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(all, func(a, b answer) int { return cmp.Compare(a.seq, b.seq) })
 	return all
 }
 
