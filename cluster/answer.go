@@ -8,7 +8,7 @@ import (
 
 // An answer comes in one of three ways, whichever is first: as an outcome that
 // the leader returned, from this node's own apply, or from a snapshot that was
-// installed in place of the entry. This file is the three ways.
+// installed in place of the entry (but for acquires). This file is the three ways.
 
 // answers are collected under the lock of pendings and told without it.
 type answers struct {
@@ -42,7 +42,7 @@ func (a *answers) tell() {
 // fromLeader takes outcomes that the leader returned. (A follower of this raft
 // learns that an entry is committed only with the next append, up to 100 ms
 // later: waiting for the own apply would make an idle cluster thirty times
-// slower than a busy one, X9.) That the own apply agrees is seen when it comes.
+// slower than a busy one.) That the own apply agrees is seen when it comes.
 // tags tell which command each outcome answers, and where.
 func (p *pendings) fromLeader(outcomes []fsm.Outcome, tags []tag, to *answers) {
 	p.mu.Lock()
@@ -111,7 +111,7 @@ func (p *pendings) fromApply(at fsm.Index, outcomes []fsm.Outcome, commands []fs
 }
 
 // fromSnapshot looks every command up in a state that was installed from a
-// snapshot (X7): the entries in between are never applied here, and there need
+// snapshot: the entries in between are never applied here, and there need
 // not be a change of leader that would make this node send again. What the
 // state does not know stays, to be sent again.
 //

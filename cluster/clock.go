@@ -34,7 +34,7 @@ type reignClock struct {
 	patience  time.Duration // one heartbeat timeout
 	proposed  time.Duration // when the entry under way was proposed
 	underWay  bool
-	uncounted time.Duration // so far in this reign, for the metric
+	uncounted time.Duration // so far in this reign, for the log
 }
 
 // newReignClock starts at base, the machine's time when takeover was applied;

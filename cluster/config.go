@@ -61,7 +61,7 @@ type Config struct {
 
 	// HeartbeatTimeout is how long a follower hears nothing before it stands
 	// for election, how long an election may take, and how long a leader that
-	// hears from no majority goes on: raft's three timeouts are one (R2).
+	// hears from no majority goes on: raft's three timeouts are one.
 	// 0 is 700 ms; 20 ms to 1 min. It must be the same on all nodes.
 	HeartbeatTimeout time.Duration
 
@@ -82,7 +82,7 @@ type Config struct {
 // Defaults and bounds of Config.
 const (
 	// heartbeatTimeoutDefault makes a fail-over take at most 2.5 s even after
-	// one split vote (R5).
+	// one split vote.
 	heartbeatTimeoutDefault = 700 * time.Millisecond
 	// heartbeatTimeoutMin is for tests on loopback: below it the scheduler of
 	// a busy machine deposes leaders.
@@ -90,7 +90,7 @@ const (
 	// heartbeatTimeoutMax: whoever wants to wait longer for a fail-over than
 	// this has mistaken the unit.
 	heartbeatTimeoutMax = time.Minute
-	// snapshotBytesDefault bounds what a restart replays, and with R4 the file.
+	// snapshotBytesDefault bounds what a restart replays, and the log's file.
 	snapshotBytesDefault = 64 << 20
 	// snapshotIntervalMin keeps a mistaken unit from taking snapshots without end.
 	snapshotIntervalMin = 100 * time.Millisecond

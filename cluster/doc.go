@@ -69,8 +69,13 @@
 // say OK with, because what it proposes is committed by nobody. A command that
 // was sent is unknown until it is answered; it is sent again on a new route, when
 // the leader refuses, after a second without progress, and after a snapshot was
-// installed in place of its entry, unless the snapshot has the answer. The
+// installed in place of its entry, unless the snapshot has the answer. (It is not
+// asked about acquires, whose answer says when the session was last renewed.) The
 // machine recognizes repeats.
+//
+// A founder votes alone at first. Until a majority of the nodes that it founds the
+// cluster with votes too, it takes no client's command: what it acknowledged would
+// be on one disk.
 //
 // A node whose state cannot be trusted latches ([Node.Err]): an entry that does
 // not decode, a chain of outcomes that differs from the proposer's, a log that
@@ -80,9 +85,10 @@
 // # Time
 //
 // Machine time is counted by the leader and stamped into entries; clock.go has
-// the rules. A reign begins with a takeover, a committed command whose outcome
-// gives the term of its own entry and the machine's time at it. Every entry bears
-// that term, and one that is committed in another moves no time.
+// the rules, and the numbers (T2 to T5) by which others cite them. A reign begins
+// with a takeover, a committed command whose outcome gives the term of its own
+// entry and the machine's time at it. Every entry bears that term, and one that is
+// committed in another moves no time.
 //
 // # Reading the package
 //

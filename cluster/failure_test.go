@@ -105,7 +105,7 @@ func TestCorruptEntryStopsTheNode(t *testing.T) {
 	}
 }
 
-// R3: a leader that cannot write its log stops, and another takes over.
+// A leader that cannot write its log stops, and another takes over.
 func TestFailedDiskStopsTheNode(t *testing.T) {
 	w := newWorld(t, 3, nil)
 	leader := w.leader()

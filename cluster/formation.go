@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Formation: how nodes with empty disks become one cluster, and never two (P1).
+// Formation: how nodes with empty disks become one cluster, and never two.
 //
 // It would split a cluster to let every node that sees "three nodes" begin one:
 // of four nodes, two may first see {1,2,3} and two {2,3,4}; both views have a

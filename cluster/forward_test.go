@@ -20,7 +20,7 @@ func (p *pendings) forgotten() bool {
 	return len(p.byKey) == 0
 }
 
-// X9: a command that came in at a follower is answered with what the leader
+// A command that came in at a follower is answered with what the leader
 // returns: here the follower cannot apply anything until it has been answered.
 func TestFollowerAnswersBeforeItsOwnApply(t *testing.T) {
 	w := newWorld(t, 3, nil)
@@ -43,7 +43,7 @@ func TestFollowerAnswersBeforeItsOwnApply(t *testing.T) {
 	}
 }
 
-// X7: a node installs a snapshot in place of the entries that its callers wait
+// A node installs a snapshot in place of the entries that its callers wait
 // for. They are answered all the same, without a word from the leader; but for
 // acquires, which the log answers: at the time of its answer the session was
 // renewed, and a state cannot say that.
@@ -121,7 +121,7 @@ func (l *lossy) put(op fsm.Op, id fsm.SessionID, raw []byte) bool {
 	return l.to.put(op, id, raw)
 }
 
-// X8: a frame is lost, and neither the stream nor the leader changes.
+// A frame is lost, and neither the stream nor the leader changes.
 func TestLostFrameIsSentAgain(t *testing.T) {
 	w := newWorld(t, 3, nil)
 	follower := w.follower()
@@ -135,7 +135,7 @@ func TestLostFrameIsSentAgain(t *testing.T) {
 	}
 }
 
-// X8: a leader without room refuses, and what it refused comes again.
+// A leader without room refuses, and what it refused comes again.
 func TestRefusedFrameIsSentAgain(t *testing.T) {
 	w := newWorld(t, 3, nil)
 	leader, follower := w.leader(), w.follower()

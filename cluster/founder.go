@@ -35,7 +35,7 @@ func (o *former) found(ctx context.Context) error {
 		why := ""
 		for _, p := range missing {
 			// One that is down must not keep the next one out: until there is a
-			// majority, what is acknowledged is on this disk alone.
+			// majority of voters, no client is served.
 			if err := o.enlist(ctx, p); err != nil && why == "" {
 				why = fmt.Sprintf("founded cluster %s and is adding node %s: %v", o.identity.clusterID(), p.ID, plain(err))
 			}

@@ -20,7 +20,7 @@ const (
 // the leadership is not used. It credits answers that were given before it
 // asked: a leader is stopped with such an answer unread in its socket, another
 // one is elected and acknowledges a write, the first goes on, reads its old
-// state, asks, finds the old answer, and is confirmed. X10)
+// state, asks, finds the old answer, and is confirmed.)
 //
 // All who want to read at a node share one command, which must be sent after
 // they asked; who asks while one is under way shares the next.

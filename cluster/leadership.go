@@ -38,8 +38,8 @@ func (o *office) while(ctx context.Context) (_ context.Context, done func()) {
 
 // A leadership watches raft's leadership. raft tells its gain and loss on a
 // channel that blocks raft's main loop, so that one goroutine does nothing but
-// drain it (R9); and it may tell a gain without the loss before it, so that
-// every gain is a new reign, with a new inbox, clock and takeover (R8).
+// drain it; and it may tell a gain without the loss before it, so that
+// every gain is a new reign, with a new inbox, clock and takeover.
 type leadership struct {
 	self, address string
 	leader        func() (id, address string) // raft's view

@@ -62,7 +62,7 @@ func (c *court) ruling() *reign {
 	return c.current().reign
 }
 
-// R8: a gain without a loss before it is a new reign.
+// A gain without a loss before it is a new reign.
 func TestEveryGainIsANewReign(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCourt(t)
@@ -92,7 +92,7 @@ func TestEveryGainIsANewReign(t *testing.T) {
 	})
 }
 
-// R9: raft's main loop is never kept waiting, whatever the reigns do.
+// Raft's main loop is never kept waiting, whatever the reigns do.
 func TestGainsAreDrainedWhileAReignHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newCourt(t)

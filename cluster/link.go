@@ -150,7 +150,7 @@ func (l *link) take(kind transport.FrameType, body []byte) error {
 }
 
 // tend pings the leader, gives up a stream that is silent, and sends again what
-// was refused or is without progress (X8).
+// was refused or is without progress.
 func (l *link) tend(ctx context.Context) {
 	ticker := time.NewTicker(l.patience / pingParts)
 	defer ticker.Stop()

@@ -123,7 +123,7 @@ func (f *far) submitted(c *fsm.Command) *listener {
 	return l
 }
 
-// X8: what a leader refuses comes again soon, and not only when patience ends.
+// What a leader refuses comes again soon, and not only when patience ends.
 func TestLinkSendsAgainWhatWasRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFar(300 * time.Millisecond)
@@ -141,7 +141,7 @@ func TestLinkSendsAgainWhatWasRefused(t *testing.T) {
 	})
 }
 
-// X8: without a word from the leader or about it, after a second.
+// Without a word from the leader or about it, after a second.
 func TestLinkSendsAgainWhatIsLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFar(10 * time.Second)
@@ -154,7 +154,7 @@ func TestLinkSendsAgainWhatIsLost(t *testing.T) {
 	})
 }
 
-// X8: everything that waits goes to the next leader, and on a new stream.
+// Everything that waits goes to the next leader, and on a new stream.
 func TestLinkFollowsTheLeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFar(time.Second)

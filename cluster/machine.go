@@ -198,7 +198,7 @@ func (m *machine) grown(bytes int) {
 
 // Restore replaces the state by a snapshot: at start, or because this node was
 // so far behind that the leader has not got the entries any more. Whoever waits
-// here for one of those entries is answered from the snapshot (X7).
+// here for one of those entries is answered from the snapshot, or sends again.
 func (m *machine) Restore(r io.ReadCloser) error {
 	defer r.Close()
 	if m.failed() {
@@ -231,7 +231,7 @@ func (m *machine) failing(err error) error {
 	return err
 }
 
-// lookup finds what became of a command, as of the last entry.
+// lookup finds what became of a command that is no acquire, as of the last entry.
 func (m *machine) lookup(k fsm.Key) (fsm.Outcome, fsm.Found) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 )
 
 // peers opens and accepts the streams to other nodes and decides whom this node
-// speaks with (P2). The handshake of transport proves that a peer has the cluster
+// speaks with. The handshake of transport proves that a peer has the cluster
 // key and is of this cluster. What it cannot tell is a peer whose data directory
 // was wiped, restored or copied, and that would vote a second time in a term:
 //

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"sync"
@@ -23,7 +22,7 @@ const (
 
 var (
 	// errFull: pendingMax commands wait already.
-	errFull = errors.New("too many commands under way at this node (1048576)")
+	errFull = fmt.Errorf("too many commands under way at this node (%d)", pendingMax)
 	// errKeyReused: a caller's mistake. The machine would end the session for
 	// it; here the second command is refused and goes nowhere.
 	errKeyReused = fmt.Errorf("cluster: %w: another command with the same number is under way", lockapi.ErrInvalid)

@@ -103,7 +103,7 @@ func (b *bench) want(l *listener, results ...fsm.Result) {
 	}
 }
 
-// X9: the leader's outcome is the answer, without the own apply; which must agree.
+// The leader's outcome is the answer, without the own apply; which must agree.
 func TestLeaderAnswersFirst(t *testing.T) {
 	b, c := newBench(t), release(1, 1)
 	ok := fsm.Result{Status: fsm.StatusOK, Index: 7, Order: 1}
@@ -251,7 +251,7 @@ func TestWithdrawnCommandIsNotSentAgain(t *testing.T) {
 	}
 }
 
-// X8: a new route sends everything again.
+// A new route sends everything again.
 func TestRerouteSendsEverythingAgain(t *testing.T) {
 	b, first, second := newBench(t), &sink{}, &sink{}
 	b.ask(release(1, 1)) // nobody leads
@@ -271,7 +271,7 @@ func TestRerouteSendsEverythingAgain(t *testing.T) {
 	}
 }
 
-// X8: what is without progress for a second is sent again, with more patience
+// What is without progress for a second is sent again, with more patience
 // each time.
 func TestResendWithoutProgress(t *testing.T) {
 	b, s := newBench(t), &sink{}
@@ -349,7 +349,7 @@ func TestReadWaitsForOwnApply(t *testing.T) {
 	}
 }
 
-// X7: after a snapshot, what it knows is answered and the rest sent again.
+// After a snapshot, what it knows is answered and the rest sent again.
 func TestAnswersFromSnapshot(t *testing.T) {
 	b, s := newBench(t), &sink{}
 	known, unknown, kept := release(1, 1), release(1, 2), release(1, 3)

@@ -9,7 +9,7 @@ import (
 
 const (
 	// appendEntriesMax: entries of one message. At most 256 KiB each, they are
-	// 4 MiB that a follower writes before it answers the next heartbeat (R4).
+	// 4 MiB that a follower writes before it answers the next heartbeat.
 	appendEntriesMax = 16
 	// snapshotCheckNever is as seldom as the library can be made to look by
 	// itself whether a snapshot is due.
@@ -27,7 +27,7 @@ func raftConfig(cfg *Config, notify chan<- bool) *raft.Config {
 
 	// One patience for all three: heartbeats wait behind a follower's fsync
 	// here (see raftTransport), and a lease shorter than an election timeout
-	// would depose a leader for what no follower minds (R2).
+	// would depose a leader for what no follower minds.
 	c.HeartbeatTimeout = cfg.HeartbeatTimeout
 	c.ElectionTimeout = cfg.HeartbeatTimeout
 	c.LeaderLeaseTimeout = cfg.HeartbeatTimeout

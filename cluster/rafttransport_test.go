@@ -35,7 +35,7 @@ func carriers(t *testing.T) (a, b *raftTransport) {
 
 func heartbeat() *raft.AppendEntriesRequest {
 	return &raft.AppendEntriesRequest{
-		RPCHeader: raft.RPCHeader{ProtocolVersion: 3, ID: []byte("a"), Addr: []byte("a:1")}, Term: 7, Leader: []byte("a:1"),
+		RPCHeader: raft.RPCHeader{ProtocolVersion: 3, ID: []byte("a"), Addr: []byte("a:1")}, Term: 7,
 	}
 }
 

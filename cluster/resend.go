@@ -3,7 +3,7 @@ package cluster
 import "time"
 
 const (
-	// resendAfter: without progress for this long, a command is sent again (X8).
+	// resendAfter: without progress for this long, a command is sent again.
 	resendAfter = time.Second
 	// resendDoublings: each further sending waits twice as long, up to 16 s, so
 	// that a leader that is merely slow is not buried.
@@ -20,7 +20,7 @@ func (p *pendings) reroute(to sender) {
 }
 
 // resend sends again everything, or what has waited without progress for too
-// long (X8). Answers prefer one of several sendings to none.
+// long. Answers prefer one of several sendings to none.
 func (p *pendings) resend(all bool) int {
 	again, to := p.due(all)
 	for _, w := range again {

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/hashicorp/raft"
+
 	"github.com/lockd-io/lockd/fsm"
 	"github.com/lockd-io/lockd/lockapi"
 )
@@ -45,12 +47,7 @@ func (n *Node) Status(context.Context) (lockapi.Status, error) {
 			Alive: id == n.cfg.ID || slices.Contains(alive, id),
 		})
 	}
-	slices.SortFunc(s.Nodes, func(a, b lockapi.NodeStatus) int {
-		if a.ID < b.ID {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(s.Nodes, func(a, b lockapi.NodeStatus) int { return strings.Compare(a.ID, b.ID) })
 	return s, nil
 }
 
@@ -72,7 +69,7 @@ type readiness struct {
 }
 
 // catchUp makes sure, for each new leader, that this node has applied all that
-// was acknowledged before: it reads once.
+// was acknowledged before: it reads once. A founder waits for its majority too.
 func (n *Node) catchUp(ctx context.Context) {
 	for ctx.Err() == nil {
 		at := n.leadership.current()
@@ -112,8 +109,9 @@ func (r *readiness) get() (at *office, changed <-chan struct{}) {
 }
 
 // Ready is nil if this node serves: somebody leads, and this node has applied
-// everything that was acknowledged before that leader was known here. Otherwise
-// the error says what is missing.
+// everything that was acknowledged before that leader was known here; if it
+// founds a cluster, a majority of that votes. Otherwise the error says what is
+// missing.
 func (n *Node) Ready() error {
 	at, _ := n.readiness.get()
 	return n.readyUnder(at)

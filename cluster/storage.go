@@ -15,12 +15,12 @@ const (
 	// memory: half a second of full entries.
 	logCacheEntries = 512
 	// deleteStep is how many entries one transaction of a compaction deletes.
-	// The store has one writer; 8,192 at once held appends up for 300 ms (R4).
+	// The store has one writer; 8,192 at once held appends up for 300 ms.
 	deleteStep = 128
 	// snapshotsKept: the newest, and one to fall back on if it is damaged.
 	snapshotsKept = 2
 	// storePatience is how many election timeouts a write may take before the
-	// disk counts as hanging (R3), but never less than storePatienceMin: a busy
+	// disk counts as hanging, but never less than storePatienceMin: a busy
 	// disk is not a broken one, however short the timeouts.
 	storePatience    = 3
 	storePatienceMin = time.Second

@@ -167,7 +167,7 @@ func TestStorageSnapshots(t *testing.T) {
 	}
 	wantModes(t, dir)
 	s.close(t)
-	s = mustStorage(t, dir)
+	mustStorage(t, dir)
 	entries, err := os.ReadDir(filepath.Join(dir, snapshotDir))
 	if err != nil || len(entries) != snapshotsKept {
 		t.Fatal(entries, err)

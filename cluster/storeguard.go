@@ -14,7 +14,7 @@ import (
 )
 
 // A guard stands between raft and the store. raft would go on leading after a
-// write that failed or while one hangs (R3); and after a failed fsync the kernel
+// write that failed or while one hangs; and after a failed fsync the kernel
 // may report the next as good. So the first such write latches: fail is told,
 // and nothing is read or written any more.
 type guard struct {
@@ -122,8 +122,8 @@ func (l guardedLogs) StoreLogs(entries []*raft.Log) error {
 	return l.guard.write("append to the log", func() error { return l.store.StoreLogs(entries) })
 }
 
-// DeleteRange deletes a prefix in steps, between which appends get their turn
-// (R4); a crash in between leaves a longer log. A suffix goes in one
+// DeleteRange deletes a prefix in steps, between which appends get their turn;
+// a crash in between leaves a longer log. A suffix goes in one
 // transaction: a crash between two would leave a gap.
 func (l guardedLogs) DeleteRange(low, high uint64) error {
 	last, err := l.LastIndex()

@@ -19,8 +19,8 @@ const (
 	// frameCommands: commands, back to back.
 	frameCommands
 	// frameOutcomes: outcomes, back to back: the answers to commands that came
-	// on this stream, each after its tag, and the events
-	// of sessions that were last heard on it.
+	// on this stream and the events of sessions that were last heard on it, each
+	// after its tag.
 	frameOutcomes
 	// frameRefused: what came on this stream and is not answered will perhaps
 	// not be proposed. Send it again, later or elsewhere.

@@ -195,7 +195,7 @@ func (sub *subscription) give(o *fsm.Outcome, from source) {
 }
 
 // restored gives everybody what the state says that they have not heard: this
-// node never applies the entries that a snapshot stands for (X6, X7).
+// node never applies the entries that a snapshot stands for.
 func (s *subscriptions) restored(m *machine) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
