@@ -131,7 +131,7 @@ func TestAbandonGoesOnInTheBackground(t *testing.T) {
 	}
 }
 
-// X1: the abandon overtakes its acquire, which comes to the machine when
+// The abandon overtakes its acquire, which comes to the machine when
 // nobody knows of it any more.
 func TestAbandonOvertakesItsAcquire(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {

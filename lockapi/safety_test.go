@@ -25,7 +25,7 @@ func hang(ctx context.Context) (fsm.Result, error) {
 	return fsm.Result{}, errors.Join(errLine, ctx.Err())
 }
 
-// T1: a renewal is sent and applied at 3 s, its answer is slow, it is sent
+// A renewal is sent and applied at 3 s, its answer is slow, it is sent
 // again and again, and at 7 s the answer comes. The belief counts from 3 s.
 func TestBeliefCountsFromTheFirstSending(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
@@ -58,7 +58,7 @@ func TestBeliefCountsFromTheFirstSending(t *testing.T) {
 	})
 }
 
-// T9: a renewal that is not answered within TTL/6 is given to the backend a
+// A renewal that is not answered within TTL/6 is given to the backend a
 // second time, with its number, while the first hangs.
 func TestRenewalIsSentAgainWithItsNumber(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
@@ -96,7 +96,7 @@ func TestRenewalIsSentAgainWithItsNumber(t *testing.T) {
 	})
 }
 
-// T8: nobody answers for longer than the client may believe, but the session
+// Nobody answers for longer than the client may believe, but the session
 // lives. The grant ends, does not come back, and is released before the client
 // says anything else.
 func TestLapsedGrantIsReleasedFirstAndNeverRevived(t *testing.T) {
@@ -243,7 +243,7 @@ func TestAcquireRenewsBeforeItSucceeds(t *testing.T) {
 	})
 }
 
-// T6: a grant with MaxHold comes after a wait of a minute, and its answer is
+// A grant with MaxHold comes after a wait of a minute, and its answer is
 // slow. The belief counts from what the machine said, not from when the wait
 // began (it would be born dead), nor from when it was heard (it would outlive
 // the hold).

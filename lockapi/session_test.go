@@ -47,7 +47,7 @@ func TestWindowIsNeverExceeded(t *testing.T) {
 	})
 }
 
-// X2: one acquire waits for an hour while the session does 10,000 other
+// One acquire waits for an hour while the session does 10,000 other
 // things. The window is not in its way, and it keeps its place.
 func TestALongWaitDoesNotHoldUpTheWindow(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
@@ -137,7 +137,7 @@ func TestSessionEndsUnderAnUnansweredAcquire(t *testing.T) {
 	})
 }
 
-// X6: a loss comes as an event, perhaps more than once; it counts once, and is
+// A loss comes as an event, perhaps more than once; it counts once, and is
 // acknowledged.
 func TestLossIsHeardOnce(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
