@@ -22,7 +22,7 @@ func (n *Node) receive(raw net.Conn) {
 	if err != nil {
 		return // said by peers
 	}
-	if n.barred != nil && n.barred(conn.Kind, conn.Peer.ID) {
+	if n.stage.barred != nil && n.stage.barred(conn.Kind, conn.Peer.ID) {
 		conn.Close()
 		return
 	}

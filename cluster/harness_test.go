@@ -159,11 +159,11 @@ func (w *world) start(id string) {
 	if w.tune != nil {
 		w.tune(&cfg)
 	}
-	n, err := openNode(cfg, func(kind transport.Kind, peer string) bool {
+	n, err := openNode(cfg, staging{diskPatience: patience, barred: func(kind transport.Kind, peer string) bool {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		return w.apart[peer] != w.apart[id] || w.mute[kind]
-	})
+	}})
 	if err != nil {
 		w.t.Fatal(err)
 	}

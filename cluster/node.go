@@ -20,8 +20,8 @@ import (
 // wire in between. All methods may be called from any number of goroutines.
 type Node struct {
 	cfg      Config
-	barred   func(kind transport.Kind, peer string) bool // nil but in tests
-	address  string                                      // that others know it by
+	stage    staging
+	address  string // that others know it by
 	born     time.Time
 	identity *identity
 	storage  *storage
@@ -62,17 +62,24 @@ type Node struct {
 // Open starts a node: it joins the cluster that its data directory belongs to,
 // or else forms or finds one as cfg says, in the background. WaitReady tells
 // when it serves; until then commands wait. On an error nothing is left open.
-func Open(cfg Config) (*Node, error) { return openNode(cfg, nil) }
+func Open(cfg Config) (*Node, error) { return openNode(cfg, staging{}) }
 
-// openNode opens a node that closes the streams that barred names: tests part
-// nodes so.
-func openNode(cfg Config, barred func(kind transport.Kind, peer string) bool) (*Node, error) {
+// A staging is what tests arrange around a node; the zero value is the world as
+// it is.
+type staging struct {
+	// barred closes streams of other nodes, to part them.
+	barred func(kind transport.Kind, peer string) bool
+	// diskPatience is for short heartbeat timeouts on a busy disk.
+	diskPatience time.Duration
+}
+
+func openNode(cfg Config, stage staging) (*Node, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
 	cfg = cfg.withDefaults()
 	n := &Node{
-		cfg: cfg, barred: barred, born: time.Now(), port: cfg.Port, doings: newDoings(),
+		cfg: cfg, stage: stage, born: time.Now(), port: cfg.Port, doings: newDoings(),
 		opened: make(chan struct{}), watching: make(chan struct{}), done: make(chan struct{}),
 	}
 	n.readiness.changed = make(chan struct{})
@@ -99,6 +106,9 @@ func (n *Node) open() (err error) {
 	}
 	if n.storage, err = openStorage(n.cfg.DataDir, &n.cfg, n.fail); err != nil {
 		return err
+	}
+	if n.stage.diskPatience > 0 {
+		n.storage.guard.patience = n.stage.diskPatience
 	}
 	if n.port == nil {
 		if n.port, err = transport.Listen(n.cfg.Listen, transport.Options{Logger: n.cfg.Logger}); err != nil {
