@@ -38,7 +38,7 @@ bench: ## every benchmark once, with allocations
 fuzz: ## every fuzz target for FUZZTIME (1m)
 	@for p in $$($(GO) list ./...); do \
 	  for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz' || true); do \
-	    $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; done; done
+	    $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$p; done; done
 
 lint: ## go vet, gofmt, staticcheck
 	$(GO) vet ./... && $(GO) vet -tags system ./systemtest/...
