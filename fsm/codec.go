@@ -23,6 +23,9 @@ func AppendCommand(dst []byte, c *Command) []byte {
 		dst = append(dst, c.Secret[:]...)
 		dst = binary.AppendVarint(dst, int64(c.TTL))
 		dst = appendText(dst, c.Label)
+	case OpResume:
+		dst = binary.AppendUvarint(dst, uint64(c.Session))
+		dst = append(dst, c.Secret[:]...)
 	case OpAttach:
 		dst = appendNonce(append(dst, c.Secret[:]...), c.Nonce)
 	case OpAcquire:
@@ -33,17 +36,36 @@ func AppendCommand(dst []byte, c *Command) []byte {
 		dst = appendText(dst, c.Owner)
 		dst = binary.AppendVarint(dst, int64(c.Wait))
 		dst = binary.AppendVarint(dst, int64(c.MaxHold))
+		dst = appendBehalf(dst, c)
 	case OpRelease:
 		dst = binary.AppendUvarint(dst, uint64(c.Grant))
+		dst = appendBehalf(dst, c)
 	case OpExtend:
 		dst = binary.AppendUvarint(dst, uint64(c.Grant))
 		dst = binary.AppendVarint(dst, int64(c.MaxHold))
+		dst = appendBehalf(dst, c)
 	case OpAbandon:
 		dst = binary.AppendUvarint(dst, uint64(c.Target))
 	case OpMember:
 		dst = appendMember(dst, &c.Member)
 	}
 	return dst
+}
+
+// appendBehalf encodes for whom c is, and what only such commands have.
+func appendBehalf(dst []byte, c *Command) []byte {
+	dst = append(dst, byte(c.Behalf))
+	if c.Behalf == BehalfSelf {
+		return dst
+	}
+	if c.Behalf == BehalfAnother {
+		dst = binary.AppendUvarint(dst, uint64(c.For))
+		dst = append(dst, c.Secret[:]...)
+	}
+	if c.Op == OpAcquire {
+		return appendNonce(dst, c.Nonce)
+	}
+	return appendText(dst, c.Wants[0].Name)
 }
 
 func appendWant(dst []byte, w *Want) []byte {
@@ -119,6 +141,9 @@ func decodeCommand(r *reader[string], c *Command) {
 		c.Secret = r.secret()
 		c.TTL = Duration(r.varint())
 		c.Label = r.text(LabelSizeMax)
+	case OpResume:
+		c.Session = SessionID(r.uvarint())
+		c.Secret = r.secret()
 	case OpAttach:
 		c.Secret, c.Nonce = r.secret(), r.nonce()
 	case OpAcquire:
@@ -128,16 +153,38 @@ func decodeCommand(r *reader[string], c *Command) {
 		c.Owner = r.text(OwnerSizeMax)
 		c.Wait = Duration(r.varint())
 		c.MaxHold = Duration(r.varint())
+		decodeBehalf(r, c)
 	case OpRelease:
 		c.Grant = GrantID(r.uvarint())
+		decodeBehalf(r, c)
 	case OpExtend:
 		c.Grant = GrantID(r.uvarint())
 		c.MaxHold = Duration(r.varint())
+		decodeBehalf(r, c)
 	case OpAbandon:
 		c.Target = Seq(r.uvarint())
 	case OpMember:
 		c.Member = Member{ID: r.text(MemberSizeMax), Instance: r.nonce(), Address: r.text(MemberSizeMax)}
 	}
+}
+
+func decodeBehalf(r *reader[string], c *Command) {
+	switch c.Behalf = Behalf(r.byte()); c.Behalf {
+	case BehalfSelf:
+		return
+	case BehalfNobody:
+	case BehalfAnother:
+		c.For = SessionID(r.uvarint())
+		c.Secret = r.secret()
+	default:
+		r.fail()
+		return
+	}
+	if c.Op == OpAcquire {
+		c.Nonce = r.nonce()
+		return
+	}
+	c.Wants = append(c.Wants, Want{Name: r.text(NameSizeMax)})
 }
 
 func decodeWant(r *reader[string]) Want {
@@ -166,7 +213,8 @@ const (
 	hasTerm
 	hasPlace
 	hasLimit
-	hasEnd
+	hasIncarnation
+	hasRest
 )
 
 // has tells which of the rarer fields are set.
@@ -185,6 +233,12 @@ func (r *Result) has() (has byte) {
 	}
 	if r.Limit != 0 || r.Value != 0 {
 		has |= hasLimit
+	}
+	if r.Incarnation != 0 {
+		has |= hasIncarnation
+	}
+	if r.Rest != "" {
+		has |= hasRest
 	}
 	return has
 }
@@ -214,6 +268,12 @@ func appendResult(dst []byte, r *Result) []byte {
 		dst = append(dst, byte(r.Limit))
 		dst = binary.AppendUvarint(dst, r.Value)
 	}
+	if has&hasIncarnation != 0 {
+		dst = binary.AppendUvarint(dst, uint64(r.Incarnation))
+	}
+	if has&hasRest != 0 {
+		dst = appendText(dst, string(r.Rest))
+	}
 	return dst
 }
 
@@ -240,7 +300,7 @@ func DecodeOutcome(src []byte, o *Outcome) (n int, err error) {
 func decodeResult[T string | []byte](r *reader[T]) (v Result) {
 	v.Status = Status(r.byte())
 	has := r.byte()
-	if v.Status == 0 || v.Status >= statusEnd || has >= hasEnd {
+	if v.Status == 0 || v.Status >= statusEnd {
 		r.fail()
 	}
 	v.At = Instant(r.varint())
@@ -261,6 +321,12 @@ func decodeResult[T string | []byte](r *reader[T]) (v Result) {
 	}
 	if has&hasLimit != 0 {
 		v.Limit, v.Value = LimitID(r.byte()), r.uvarint()
+	}
+	if has&hasIncarnation != 0 {
+		v.Incarnation = Incarnation(r.limited(math.MaxUint32))
+	}
+	if has&hasRest != 0 {
+		v.Rest = decodeTokens(r)
 	}
 	if v.has() != has {
 		r.fail()

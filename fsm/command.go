@@ -18,7 +18,8 @@ const (
 	OpRenew
 	// OpClose ends the session: holds are released, waits withdrawn.
 	OpClose
-	// OpAcquire asks for a hold, or a further grant of one (re-entry).
+	// OpAcquire asks for a hold of each name that it wants, of all or of none,
+	// or a further grant of one (re-entry).
 	OpAcquire
 	// OpRelease ends the grant that Command.Grant names.
 	OpRelease
@@ -35,6 +36,11 @@ const (
 	OpTakeover
 	// OpMember records the instance nonce and address of a cluster member.
 	OpMember
+	// OpResume begins the next incarnation of a session, for a new process that
+	// knows its secret: commands of earlier ones are fenced, and what the session
+	// holds and waits for stays. A second Resume with the nonce of the last finds
+	// what that one began.
+	OpResume
 	opEnd // one past the last; what is at or over it is unknown at this level
 )
 
@@ -55,6 +61,19 @@ const (
 	Exclusive
 	Shared
 	Counted // n permits of a semaphore
+)
+
+// Behalf says for whom an acquire, a release or an extension is, when it is not
+// for the session that says it. A node speaks so for who has no session to speak
+// by, as over HTTP: the node's own session numbers the command, waits in the queue
+// and hears the end of the wait; the grant is the beneficiary's.
+type Behalf uint8
+
+const (
+	BehalfSelf    Behalf = iota // the session that says it
+	BehalfNobody                // ReservedSession; only with MaxHold
+	BehalfAnother               // Command.For, proved by Command.Secret
+	behalfEnd
 )
 
 // A Want is one name of an acquire, and how it is wanted.
@@ -98,15 +117,24 @@ type Command struct {
 	// Seen acknowledges the session's events up to and with this one.
 	Seen EventID
 
-	Nonce  Nonce    // OpOpen, OpAttach, OpRead, OpTakeover, OpMember
-	Secret Secret   // OpOpen, OpAttach
+	// Nonce is the command's own number for OpOpen, OpAttach, OpRead, OpTakeover,
+	// OpMember and OpResume. Of an OpAcquire on somebody's behalf it is the key
+	// under which a repeat by way of another node finds the grant, while that
+	// lives; zero is none.
+	Nonce  Nonce
+	Secret Secret   // OpOpen, OpAttach, OpResume; BehalfAnother
 	TTL    Duration // OpOpen
 	Label  string   // OpOpen: who this is, for lists
 
-	Wants   []Want   // OpAcquire: at level 1 exactly one, exclusive
+	// Wants are the names of an OpAcquire, none twice. An OpRelease or OpExtend
+	// on somebody's behalf has one, whose Name alone counts: the grant must have it.
+	Wants   []Want
 	Owner   string   // OpAcquire
 	Wait    Duration // OpAcquire: 0 tries only, Forever waits for ever
 	MaxHold Duration // OpAcquire: 0 is no deadline; OpExtend: from now
+
+	Behalf Behalf    // OpAcquire, OpRelease, OpExtend
+	For    SessionID // BehalfAnother
 
 	Grant  GrantID // OpRelease, OpExtend
 	Target Seq     // OpAbandon
@@ -137,7 +165,7 @@ type Key struct {
 // and the session his.
 func (c *Command) Key() Key {
 	switch c.Op {
-	case OpOpen, OpAttach, OpRead, OpTakeover, OpMember:
+	case OpOpen, OpAttach, OpRead, OpTakeover, OpMember, OpResume:
 		return Key{Class: ClassNonce, Session: SessionID(c.Nonce.Hi), Seq: Seq(c.Nonce.Lo)}
 	case OpRenew:
 		return Key{Class: ClassRenewal, Incarnation: c.Incarnation, Session: c.Session, Seq: c.Seq}
@@ -146,10 +174,21 @@ func (c *Command) Key() Key {
 	}
 }
 
-// speaks tells whether c is said in the name of a session.
+// HasSecret tells whether c carries a secret, which a backend replaces by its
+// SHA-256 before c enters a log or leaves the process for another node.
+func (c *Command) HasSecret() bool {
+	switch c.Op {
+	case OpOpen, OpAttach, OpResume:
+		return true
+	default:
+		return c.Behalf == BehalfAnother
+	}
+}
+
+// speaks tells whether c is said in the name of a session's incarnation.
 func (c *Command) speaks() bool {
 	switch c.Op {
-	case OpOpen, OpRead, OpTakeover, OpMember:
+	case OpOpen, OpRead, OpTakeover, OpMember, OpResume:
 		return false
 	default:
 		return true

@@ -30,6 +30,9 @@ var statusNames = [statusEnd]string{
 	StatusKindConflict: "kind_conflict",
 	StatusModeConflict: "mode_conflict",
 	StatusLevel:        "level",
+
+	StatusLimitConflict: "limit_conflict",
+	StatusNobody:        "nobody",
 }
 
 // String is the op as logs, metrics and storybooks say it.
@@ -52,4 +55,5 @@ var opNames = [opEnd]string{
 	OpRead:     "read",
 	OpTakeover: "takeover",
 	OpMember:   "member",
+	OpResume:   "resume",
 }

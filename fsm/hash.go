@@ -41,6 +41,12 @@ func (c *Command) hash() uint64 {
 	h = mix(h, uint64(c.MaxHold))
 	h = mix(h, uint64(c.Grant))
 	h = mix(h, uint64(c.Target))
+	if c.Behalf != BehalfSelf {
+		h = mix(h, uint64(c.Behalf))
+		h = mix(h, uint64(c.For))
+		h = mix(h, c.Nonce.Hi)
+		h = mix(h, c.Nonce.Lo)
+	}
 	if h == hashBurnt {
 		return hashBurnt + 1
 	}
@@ -60,12 +66,14 @@ func (o *Outcome) hash(h uint64) uint64 {
 
 func (r *Result) hash(h uint64) uint64 {
 	h = mix(h, uint64(r.Status)<<56|uint64(r.Limit)<<48|uint64(r.Order))
+	h = mix(h, uint64(r.Incarnation))
 	h = mix(h, uint64(r.At))
 	h = mix(h, uint64(r.Index))
 	h = mix(h, uint64(r.Session))
 	h = mix(h, uint64(r.Term))
 	h = mix(h, uint64(r.Grant))
 	h = mix(h, uint64(r.Token))
+	h = mixString(h, string(r.Rest))
 	h = mix(h, uint64(r.Until))
 	h = mix(h, uint64(r.Count)<<32|uint64(r.Place))
 	return mix(h, r.Value)

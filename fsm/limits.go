@@ -23,6 +23,9 @@ const (
 	SessionsMax = 1 << 20
 	// SessionHoldsMax: grants of one session; its end must fit one entry.
 	SessionHoldsMax = 1 << 16
+	// ReservedHoldsMax: grants of ReservedSession, which all that have no
+	// session share and which never ends.
+	ReservedHoldsMax = 1 << 20
 	// SessionWaitersMax: parked acquires of one session, for the same reason.
 	SessionWaitersMax = 1 << 16
 	// NameWaitersMax: the queue of one name.
@@ -31,6 +34,16 @@ const (
 	WaitersMax = 1 << 20
 	// GrantsMax: grants in all.
 	GrantsMax = 1 << 22
+	// PassedMax: places in one queue that a look for the next in line passes
+	// over because their owners hold the name already. Who stands behind more of
+	// them waits until some are gone.
+	PassedMax = 1024
+	// ListedMax: holders, and waiters, of one name that a list shows; counts are
+	// of all.
+	ListedMax = 1000
+	// PageHoldsMax: holders and waiters of one page of names, after which the
+	// page ends early, so that it fits a message.
+	PageHoldsMax = 4096
 	// EventsMax: what one session may leave unacknowledged. Events only come
 	// from what it held or waited for when it was last let in: one from each
 	// hold, two from each wait (granted, then lost).
@@ -81,6 +94,7 @@ const (
 	LimitMember
 	LimitPermits
 	LimitSecret
+	LimitReservedHolds
 	limitEnd
 )
 
@@ -102,6 +116,7 @@ var limitNames = [limitEnd]string{
 	LimitMembers:        "members: 64",
 	LimitMember:         "member id and address: 1..255 bytes",
 	LimitPermits:        "permits: 1..limit of a semaphore, 0 of a lock",
+	LimitReservedHolds:  "grants without a session: 1048576",
 	LimitSecret:         "secret: 32 random bytes, not all zero",
 }
 

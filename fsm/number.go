@@ -17,7 +17,7 @@ type (
 	// or answers for the same bytes is a new level.
 	Level uint32
 	// SessionID numbers a session. The machine gives it and never reuses it;
-	// 0 is no session.
+	// 0 is no client's, see ReservedSession.
 	SessionID uint64
 	// Incarnation counts the processes that lived a session, from 1. Commands
 	// of a lower one are fenced.
@@ -33,6 +33,11 @@ type (
 	// Permits counts the permits of a semaphore.
 	Permits uint32
 )
+
+// ReservedSession holds what is held by no session of a client's: each such grant
+// has a deadline of its own. It never expires, nobody can speak for it, and it is
+// told of nothing.
+const ReservedSession SessionID = 0
 
 // Units of Duration.
 const (

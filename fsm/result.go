@@ -44,28 +44,40 @@ const (
 	StatusModeConflict
 	// StatusLevel: the state's feature level does not have this yet.
 	StatusLevel
+	// StatusLimitConflict: the semaphore is declared with another limit, which
+	// Result.Value is.
+	StatusLimitConflict
+	// StatusNobody: there is no session as the command is on behalf of, or its
+	// secret is another. Which of the two is not told.
+	StatusNobody
 	statusEnd
 )
 
-// A Result is the answer to one command. It holds no pointers, so that it is
-// kept and compared as it is.
+// A Result is the answer to one command. Two that are equal are the same answer:
+// it is kept and compared as it is.
 type Result struct {
 	Status Status
-	At     Instant // machine time at which the command was applied
-	Index  Index   // entry that gave this answer
-	Order  uint32  // place among that entry's outcomes, from 1
+	// Incarnation is the one that an OpResume began; else 0.
+	Incarnation Incarnation
+	At          Instant // machine time at which the command was applied
+	Index       Index   // entry that gave this answer
+	Order       uint32  // place among that entry's outcomes, from 1
 
-	Session SessionID // OpOpen
+	Session SessionID // OpOpen, OpResume; of OpAttach and OpRenew as well
 	Term    Term      // OpTakeover
 	Grant   GrantID   // OpAcquire, OpExtend; a loss
-	Token   Token     // OpAcquire, OpExtend; a loss
+	Token   Token     // OpAcquire, OpExtend; a loss: of the first name
+	Rest    Tokens    // of its further names, in the order of Command.Wants
 	Until   Instant   // when MaxHold ends the grant; 0 is never
-	Count   uint32    // grants of the hold, this one included
-	Place   uint32    // StatusQueued: place in the queue, from 1
+	Count   uint32    // grants of the first name's hold, this one included
+	// Place of StatusQueued is the place in the longest of the queues, from 1.
+	// When an acquire is refused for one of its names, it says which, from 1.
+	Place uint32
 
 	Limit LimitID // StatusLimit, StatusInvalid
-	// Value is what was asked for, for StatusLimit; the session's last event so
-	// far, for OpRenew and OpAttach.
+	// Value is what was asked for, for StatusLimit; the declared limit, for
+	// StatusLimitConflict; the session's last event so far, for OpRenew and
+	// OpAttach; the lowest seq that is free, for OpResume.
 	Value uint64
 }
 

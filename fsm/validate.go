@@ -29,9 +29,16 @@ func (c *Command) Validate(level Level) Result {
 	if c.Key().Class == ClassSeq && (c.Seq == 0 || c.Mark > c.Seq) {
 		return Result{Status: StatusInvalid}
 	}
+	if r := c.validateBehalf(); r.Status != 0 {
+		return r
+	}
 	switch c.Op {
 	case OpOpen:
 		return c.validateOpen()
+	case OpResume:
+		if c.Session == ReservedSession {
+			return Result{Status: StatusInvalid}
+		}
 	case OpAcquire:
 		return c.validateAcquire()
 	case OpExtend:
@@ -75,17 +82,50 @@ func (c *Command) validateAcquire() Result {
 		return invalid(LimitMaxHold)
 	}
 	for i := range c.Wants {
-		if !ValidName(c.Wants[i].Name) {
-			return invalid(LimitName)
+		if r := c.Wants[i].validate(); r.Status != 0 {
+			r.Place = uint32(i + 1)
+			return r
+		}
+		for k := range i {
+			if c.Wants[k].Name == c.Wants[i].Name {
+				return Result{Status: StatusInvalid, Limit: LimitWants, Place: uint32(i + 1)}
+			}
 		}
 	}
-	// Level 1 knows one exclusive lock at a time.
-	w := &c.Wants[0]
+	return Result{}
+}
+
+func (w *Want) validate() Result {
+	lock := w.Kind == KindLock && (w.Mode == Exclusive || w.Mode == Shared)
+	semaphore := w.Kind == KindSemaphore && w.Mode == Counted
 	switch {
-	case len(c.Wants) > 1 || w.Kind != KindLock || w.Mode != Exclusive:
-		return Result{Status: StatusLevel}
-	case w.Permits != 0 || w.Limit != 0:
+	case !ValidName(w.Name):
+		return invalid(LimitName)
+	case !lock && !semaphore:
+		return Result{Status: StatusInvalid}
+	case lock && (w.Permits != 0 || w.Limit != 0), semaphore && (w.Permits < 1 || w.Permits > w.Limit):
 		return invalid(LimitPermits)
+	}
+	return Result{}
+}
+
+// validateBehalf checks for whom a command is. What a client says for itself
+// says nothing of others.
+func (c *Command) validateBehalf() Result {
+	acquire, named := c.Op == OpAcquire, c.Op == OpRelease || c.Op == OpExtend
+	switch {
+	case c.Behalf == BehalfSelf:
+		if c.For != 0 || acquire && c.Nonce != (Nonce{}) {
+			return Result{Status: StatusInvalid}
+		}
+		return Result{}
+	case c.Behalf >= behalfEnd || !acquire && !named,
+		(c.Behalf == BehalfAnother) != (c.For != ReservedSession):
+		return Result{Status: StatusInvalid}
+	case named && (len(c.Wants) != 1 || !ValidName(c.Wants[0].Name)):
+		return invalid(LimitName)
+	case acquire && c.Behalf == BehalfNobody && c.MaxHold == 0:
+		return invalid(LimitMaxHold)
 	}
 	return Result{}
 }
