@@ -94,8 +94,7 @@ func (n *Node) submit(c *fsm.Command, into **fsm.View, answer func(fsm.Result, e
 		answer(refusal, nil)
 		return wait{}, nil
 	}
-	switch c.Op {
-	case fsm.OpOpen, fsm.OpAttach:
+	if c.HasSecret() {
 		c.Secret = sha256.Sum256(c.Secret[:])
 	}
 	return n.pendings.submit(c, into, answer)

@@ -28,6 +28,7 @@ func (s *State) Apply(at Index, term Term, e *Entry) []Outcome {
 	for i := range e.Commands {
 		s.pos = i
 		s.run(&e.Commands[i])
+		s.handOver()
 	}
 	s.link()
 	return s.out
@@ -50,6 +51,8 @@ func (s *State) run(c *Command) {
 		s.answer(c, Result{Status: StatusOK})
 	case OpMember:
 		s.answer(c, s.setMember(c))
+	case OpResume:
+		s.answer(c, s.resume(c))
 	case OpAttach, OpRenew:
 		s.renew(c)
 	default:
@@ -102,9 +105,9 @@ func (s *State) execute(ss *session, c *Command, hash uint64) Result {
 	case OpAcquire:
 		return s.acquire(ss, c, hash)
 	case OpRelease:
-		return s.releaseGrant(ss, c.Grant)
+		return s.release(ss, c)
 	case OpExtend:
-		return s.extend(ss, c.Grant, c.MaxHold)
+		return s.extend(ss, c)
 	case OpAbandon:
 		return s.abandon(ss, c.Target)
 	case OpClose:

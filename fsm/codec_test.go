@@ -145,15 +145,16 @@ func TestOutcomeHasOneForm(t *testing.T) {
 	}
 	status := len(good) - 5 // then has, at, index, order
 	for name, spoil := range map[string]func([]byte) []byte{
-		"no kind":          func(b []byte) []byte { b[0] = 0; return b },
-		"a kind to come":   func(b []byte) []byte { b[0] = byte(OutcomeEnded) + 1; return b },
-		"no class":         func(b []byte) []byte { b[1] = 0; return b },
-		"a class to come":  func(b []byte) []byte { b[1] = byte(ClassNonce) + 1; return b },
-		"no status":        func(b []byte) []byte { b[status] = 0; return b },
-		"a status to come": func(b []byte) []byte { b[status] = byte(statusEnd); return b },
-		"a field to come":  func(b []byte) []byte { b[status+1] = hasEnd; return b },
-		"an empty place":   func(b []byte) []byte { b[status+1] = hasPlace; return append(b, 0) },
-		"a long zero":      func(b []byte) []byte { b[len(b)-1] = 0x80; return append(b, 0) },
+		"no kind":           func(b []byte) []byte { b[0] = 0; return b },
+		"a kind to come":    func(b []byte) []byte { b[0] = byte(OutcomeEnded) + 1; return b },
+		"no class":          func(b []byte) []byte { b[1] = 0; return b },
+		"a class to come":   func(b []byte) []byte { b[1] = byte(ClassNonce) + 1; return b },
+		"no status":         func(b []byte) []byte { b[status] = 0; return b },
+		"a status to come":  func(b []byte) []byte { b[status] = byte(statusEnd); return b },
+		"no list of tokens": func(b []byte) []byte { b[status+1] = hasRest; return append(b, 0) },
+		"half a token":      func(b []byte) []byte { b[status+1] = hasRest; return append(b, 1, 0x80) },
+		"an empty place":    func(b []byte) []byte { b[status+1] = hasPlace; return append(b, 0) },
+		"a long zero":       func(b []byte) []byte { b[len(b)-1] = 0x80; return append(b, 0) },
 		"over 64 bits": func(b []byte) []byte {
 			return append(b[:len(b)-1], 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2)
 		},
@@ -279,7 +280,7 @@ func TestSnapshotIsStrict(t *testing.T) {
 	}
 	kinds := map[string]byte{
 		"header": recordHeader, "member": recordMember, "session": recordSession, "event": recordEvent,
-		"hold": recordHold, "waiter": recordWaiter,
+		"lock": recordLock, "grant": recordGrant, "waiter": recordWaiter,
 	}
 	refused := func(name string, change func([][]byte) [][]byte) {
 		t.Helper()
@@ -310,7 +311,7 @@ func TestSnapshotIsStrict(t *testing.T) {
 	refused("a record to come", func(all [][]byte) [][]byte { return append(all, []byte{recordEnd + 1}) })
 	refused("an empty record", func(all [][]byte) [][]byte { return append(all, nil) })
 	refused("a record without bounds", func(all [][]byte) [][]byte { return append(all, make([]byte, recordSizeMax+1)) })
-	if _, err := Restore(bytes.NewReader(reseal([]byte("lockdsnp\x020000")))); !errors.Is(err, ErrCorrupt) {
+	if _, err := Restore(bytes.NewReader(reseal([]byte("lockdsnp\x010000")))); !errors.Is(err, ErrCorrupt) {
 		t.Errorf("another version: %v", err)
 	}
 }

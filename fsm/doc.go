@@ -11,8 +11,10 @@
 // A session is one client's life: number, incarnation, TTL, what it holds and
 // waits for, what it was answered. An owner is who holds: a session and an id
 // of the caller's choice. A hold is a set of grants of one owner on one name,
-// with one fencing token. A grant is one successful acquire; it may have a
-// deadline of its own (MaxHold). A waiter is a place in a name's queue.
+// with one fencing token; of a semaphore each grant is one. A grant is one
+// successful acquire, of one name or of several at once; it may have a deadline of
+// its own (MaxHold). A waiter is a parked acquire, with a place in the queue of
+// each of its names.
 //
 // A command asks; an entry of the log carries many; Apply runs one entry. An
 // outcome answers a command, or tells a session what befell it. What a session
@@ -50,12 +52,15 @@
 //
 // Check tests them; code, tests and docs/guarantees.md cite them.
 //
-//	I1  A lock has at most one exclusive hold.
-//	I2  A name in use has a holder: a waiter never waits for nobody.
+//	I1  A lock has at most one exclusive hold, and then no shared one; the
+//	    permits of a semaphore that are held are at most its limit.
+//	I2  A waiter never waits for nobody: each has a name that is held by somebody
+//	    in its way, or for which somebody waits who came before.
 //	I3  Tokens never repeat and always rise, over all names.
 //	I4  Every grant belongs to one hold of a living session, and every hold has
 //	    a grant.
-//	I5  Every waiter belongs to a living session and stands in one queue.
+//	I5  Every waiter belongs to living sessions and stands in the queue of each
+//	    name that it wants.
 //	I6  A queue is in the order of arrival; nobody overtakes.
 //	I7  Every deadline has a timer that is not late, and nothing else has one.
 //	I8  A session's answers lie within its window, and what is parked is not

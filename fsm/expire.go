@@ -9,6 +9,7 @@ func (s *State) sweep() {
 			return
 		}
 		s.expire(t)
+		s.handOver()
 	}
 }
 
@@ -42,12 +43,13 @@ func (s *State) expire(t *timer) {
 	case timerWait:
 		w := s.waiter(t.session, t.seq)
 		s.withdraw(w)
+		s.stirAll(w)
 		s.settle(w, Result{Status: StatusTimeout})
 	case timerGrant:
 		g := s.grant(t.session, GrantID(t.number))
 		s.tell(s.session(g.session), OutcomeLoss, 0,
 			Result{Status: StatusMaxHold, Grant: g.id, Token: g.token})
-		s.dropGrant(g)
+		s.drop(g)
 	case timerSession:
 		s.endSession(s.session(t.session), StatusSessionGone)
 	}

@@ -13,19 +13,25 @@ func (s *State) Check() (err error) {
 	}
 	c := &checker{s: s, broken: broken, tokens: make(map[Token]bool, s.locks.Len())}
 	s.locks.Ascend(c.lock)
-	s.queues.Ascend(c.waiter)
+	s.grants.Ascend(c.grant)
+	s.queues.Ascend(c.stand)
 	c.endQueue()
+	s.parked.Ascend(c.parked)
 	s.sessions.Ascend(c.session)
-	if c.grants != s.grants.Len() {
-		broken("I4: %d grants, of which holds know %d", s.grants.Len(), c.grants)
+	if c.grants != s.grants.Len() || c.grants != s.held.Len() || c.keys != len(s.keys) {
+		broken("I4: %d grants, of which names know %d, %d are held; %d keys of %d",
+			s.grants.Len(), c.grants, s.held.Len(), len(s.keys), c.keys)
 	}
-	if s.parked.Len() != s.queues.Len() || c.waiting != s.queues.Len() {
-		broken("I5: %d parked acquires in queues of %d, of which locks know %d",
-			s.parked.Len(), s.queues.Len(), c.waiting)
+	if c.stands != s.queues.Len() || c.waiting != s.queues.Len() || s.claims.Len() != s.queues.Len() || c.sponsored != s.sponsored.Len() {
+		broken("I5: parked acquires stand in %d queues, locks know of %d, queues have %d; %d of %d sponsored",
+			c.stands, c.waiting, s.queues.Len(), s.sponsored.Len(), c.sponsored)
 	}
 	c.timers()
-	if len(s.opens) != s.sessions.Len() {
-		broken("I9: %d nonces of %d sessions", len(s.opens), s.sessions.Len())
+	if len(s.opens) != s.sessions.Len()-1 {
+		broken("I9: %d nonces of %d sessions", len(s.opens), s.sessions.Len()-1)
+	}
+	if len(s.moves) > 0 {
+		broken("I2: %d moves at which nobody has looked", len(s.moves))
 	}
 	return err
 }
@@ -34,73 +40,136 @@ type checker struct {
 	s      *State
 	broken func(format string, args ...any) bool
 	tokens map[Token]bool
-	grants int // of which holds know
-	timed  int // deadlines that need a timer
+	grants int    // of which names know
+	last   *grant // the one before, in the order of numbers
+	keys   int    // idempotency keys of grants
+	timed  int    // deadlines that need a timer
 
-	waiting int    // of which locks know
-	queue   string // the name whose queue is walked
-	length  uint32 // of the queue so far
-	since   Instant
+	stands    int    // places in queues of which waiters know
+	waiting   int    // of which locks know
+	sponsored int    // waiters on behalf of other sessions
+	queue     string // the name whose queue is walked
+	length    uint32 // of the queue so far
+	since     Instant
 }
 
+// lock counts what is held of a name, and compares.
 func (c *checker) lock(l *lock) bool {
-	if !ValidName(l.name) || l.kind != KindLock {
+	if !ValidName(l.name) || l.kind != KindLock && l.kind != KindSemaphore {
 		return c.broken("I1: lock %q of kind %d", l.name, l.kind)
 	}
-	if len(l.holds) == 0 {
-		return c.broken("I2: %q has no holder and %d waiters", l.name, l.waiting)
+	if l.holds == 0 && l.waiting == 0 {
+		return c.broken("I2: %q is idle and not forgotten", l.name)
 	}
-	if len(l.holds) > 1 || l.holds[0].mode != Exclusive {
-		return c.broken("I1: %q has %d exclusive holds", l.name, len(l.holds))
+	counted := lock{era: l.era, name: l.name, kind: l.kind, limit: l.limit, waiting: l.waiting}
+	ok := true
+	var last *grant
+	c.s.held.AscendGreaterOrEqual(&grant{name: l.name}, func(g *grant) bool {
+		if g.name != l.name {
+			return false
+		}
+		ok = c.held(&counted, g, last)
+		last = g
+		return ok
+	})
+	if !ok {
+		return false
 	}
-	for i := range l.holds {
-		h := &l.holds[i]
-		if c.tokens[h.token] || h.token == 0 || h.token > makeToken(c.s.epoch, c.s.lastToken) {
-			return c.broken("I3: token %d of %q", h.token, l.name)
-		}
-		c.tokens[h.token] = true
-		if len(h.grants) == 0 || c.s.session(h.session) == nil {
-			return c.broken("I4: a hold of %q has no grant, or no session", l.name)
-		}
-		for k, id := range h.grants {
-			g := c.s.grant(h.session, id)
-			if k > 0 && id <= h.grants[k-1] || id > c.s.lastGrant ||
-				g == nil || g.name != l.name || g.owner != h.owner || g.token != h.token {
-				return c.broken("I4: grant %d of %q", id, l.name)
-			}
-			c.grants++
-			if !c.timer(g.timer, g.until, timerGrant, uint64(g.id)) {
-				return false
-			}
-		}
+	if counted != *l {
+		return c.broken("I1: %q counts %+v, and has %+v", l.name, *l, counted)
 	}
 	c.waiting += int(l.waiting)
 	return true
 }
 
-// waiter sees the queues one after the other, each from its head.
-func (c *checker) waiter(w *waiter) bool {
-	if w.name != c.queue {
+// held adds a grant to what is counted of its lock; last is the one before.
+func (c *checker) held(counted *lock, g, last *grant) bool {
+	l := counted
+	again := last != nil && l.kind == KindLock && sameHold(last, g)
+	want := Want{Name: g.name, Kind: l.kind, Mode: g.mode, Permits: g.permits, Limit: l.limit}
+	switch {
+	case want.validate().Status != 0:
+		return c.broken("I1: grant %d of %q in mode %d", g.id, l.name, g.mode)
+	case again && (last.token != g.token || last.mode != g.mode):
+		return c.broken("I3: a hold of %q has tokens %d and %d", l.name, last.token, g.token)
+	case !again && (c.tokens[g.token] || g.token == 0 || g.token > makeToken(c.s.epoch, c.s.lastToken)):
+		return c.broken("I3: token %d of %q", g.token, l.name)
+	case !again && !l.fits(g.mode, g.permits):
+		return c.broken("I1: %q is held by more than it admits", l.name)
+	}
+	if row, found := c.s.grants.Get(g); !found || row != g || c.s.session(g.session) == nil || g.id > c.s.lastGrant {
+		return c.broken("I4: grant %d of %q is of no session", g.id, l.name)
+	}
+	if !again {
+		l.take(g.mode, g.permits)
+		c.tokens[g.token] = true
+	}
+	l.grants++
+	c.grants++
+	return true
+}
+
+// stand sees the queues one after the other, each from its head.
+func (c *checker) stand(st *stand) bool {
+	w, name := st.waiter, st.want.Name
+	if name != c.queue {
 		if !c.endQueue() {
 			return false
 		}
-		c.queue, c.length, c.since = w.name, 0, 0
+		c.queue, c.length, c.since = name, 0, 0
 	}
 	c.length++
 	switch {
-	case c.s.session(w.session) == nil:
-		return c.broken("I5: waiter %d is of no session", w.id)
-	case c.s.waiter(w.session, w.seq) != w:
-		return c.broken("I5: waiter %d is not in its session's waits", w.id)
-	case c.s.lock(w.name) == nil:
-		return c.broken("I5: waiter %d waits for the idle name %q", w.id, w.name)
-	case w.id > c.s.lastWaiter:
-		return c.broken("I6: waiter %d was never numbered", w.id)
+	case c.s.session(w.speaker) == nil || c.s.session(w.session) == nil:
+		return c.broken("I5: waiter %d is of no session", w.turn)
+	case c.s.waiter(w.speaker, w.seq) != w:
+		return c.broken("I5: waiter %d is not in its session's waits", w.turn)
+	case c.s.lock(name) == nil:
+		return c.broken("I5: waiter %d waits for the idle name %q", w.turn, name)
+	case w.turn > c.s.lastWaiter:
+		return c.broken("I6: waiter %d was never numbered", w.turn)
 	case w.since < c.since:
-		return c.broken("I6: waiter %d of %q came before the one ahead of it", w.id, w.name)
+		return c.broken("I6: waiter %d of %q came before the one ahead of it", w.turn, name)
 	}
 	c.since = w.since
-	return c.timer(w.timer, w.deadline, timerWait, uint64(w.id))
+	return true
+}
+
+// parked sees every waiter once.
+func (c *checker) parked(w *waiter) bool {
+	c.stands += len(w.stands)
+	for i := range w.stands {
+		if st, found := c.s.queues.Get(&w.stands[i]); !found || st != &w.stands[i] || !c.s.claims.Has(st) {
+			return c.broken("I5: waiter %d does not stand in the queue of %q", w.turn, w.wants[i].Name)
+		}
+	}
+	if w.sponsored() {
+		if c.sponsored++; !c.s.sponsored.Has(w) {
+			return c.broken("I5: waiter %d is not found by session %d", w.turn, w.session)
+		}
+	}
+	if c.s.grantable(w) {
+		return c.broken("I2: waiter %d waits for nobody", w.turn)
+	}
+	return c.timer(w.timer, w.deadline, timerWait, uint64(w.turn))
+}
+
+// grant sees every grant name by name; those of one number are together.
+func (c *checker) grant(g *grant) bool {
+	first := c.last == nil || c.last.session != g.session || c.last.id != g.id
+	if !first && (c.last.timer != g.timer || c.last.until != g.until || c.last.owner != g.owner || c.last.key != g.key) {
+		return c.broken("I4: the names of grant %d differ", g.id)
+	}
+	c.last = g
+	if !first {
+		return true
+	}
+	if g.key != (Nonce{}) {
+		if c.keys++; c.s.keys[keyOf{g.session, g.key}] != g.id {
+			return c.broken("I4: grant %d is not found by its key", g.id)
+		}
+	}
+	return c.timer(g.timer, g.until, timerGrant, uint64(g.id))
 }
 
 func (c *checker) endQueue() bool {
@@ -111,10 +180,17 @@ func (c *checker) endQueue() bool {
 }
 
 func (c *checker) session(ss *session) bool {
-	grants, waiting := c.s.grantsOf(ss.id), c.s.waitersOf(ss.id)
+	grants, waiting := 0, c.s.waitersOf(ss.id)
+	for _, g := range c.s.grantsOf(ss.id) {
+		grants += len(c.s.namesOf(ss.id, g.id))
+	}
+	if int(ss.grants) != grants {
+		return c.broken("I4: session %d counts %d grants of %d", ss.id, ss.grants, grants)
+	}
+	if ss.id == ReservedSession {
+		return len(ss.events) == 0 && ss.waiting == 0 || c.broken("I9: ReservedSession was told of something")
+	}
 	switch {
-	case int(ss.grants) != len(grants):
-		return c.broken("I4: session %d counts %d grants of %d", ss.id, ss.grants, len(grants))
 	case int(ss.waiting) != len(waiting):
 		return c.broken("I5: session %d counts %d waits of %d", ss.id, ss.waiting, len(waiting))
 	case ss.timer == nil || ss.timer.at > ss.deadline || ss.id > c.s.lastSession:

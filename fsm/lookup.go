@@ -20,7 +20,7 @@ const (
 // at its time. Out of a state it says so no more; a wait may have ended long after
 // the session last spoke.
 func (s *State) Lookup(k Key) (Outcome, Found) {
-	if k.Class != ClassSeq {
+	if k.Class != ClassSeq || k.Session == ReservedSession {
 		return Outcome{}, NotFound
 	}
 	o := Outcome{Kind: OutcomeAnswer, Key: k, Pos: -1}
@@ -73,7 +73,7 @@ func (s *State) Ended(id SessionID) bool {
 // EventsRepeated of it; false if there is no such session.
 func (s *State) Undelivered(id SessionID) ([]Outcome, bool) {
 	ss := s.session(id)
-	if ss == nil {
+	if ss == nil || id == ReservedSession {
 		return nil, false
 	}
 	var all []Outcome

@@ -54,8 +54,11 @@ func (i Instant) Add(d Duration) Instant {
 	if sum := i + Instant(d); sum >= i || d < 0 {
 		return sum
 	}
-	return 1<<63 - 1
+	return instantMax
 }
+
+// instantMax does not come.
+const instantMax = Instant(1<<63 - 1)
 
 // Sub is the span from j to i.
 func (i Instant) Sub(j Instant) Duration { return Duration(i - j) }

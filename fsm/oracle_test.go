@@ -19,6 +19,7 @@ type oracle struct {
 	token    Token
 	arrived  int
 	told     []fact
+	entered  []string // names that were handed over
 }
 
 // client is a session as the oracle knows it.
@@ -122,6 +123,7 @@ func (o *oracle) entry(term Term, e *Entry) []fact {
 	}
 	for i := range e.Commands {
 		o.command(&e.Commands[i], i)
+		o.enter()
 	}
 	return o.told
 }
@@ -174,6 +176,7 @@ func (o *oracle) expireOne() bool {
 		offer(due{cl.deadline, 3, int(cl.id)}, func() { o.end(cl, StatusSessionGone) })
 	}
 	end()
+	o.enter()
 	return first.at <= o.now
 }
 
@@ -320,7 +323,7 @@ func (o *oracle) acquire(cl *client, c *Command, content string) fact {
 	case q.session == cl.id && q.owner == c.Owner:
 		return o.give(q, cl.id, c.Owner, c.Seq, c.MaxHold)
 	case c.Wait == 0:
-		return fact{status: StatusBusy}
+		return fact{status: StatusBusy, place: 1}
 	}
 	o.arrived++
 	w := wish{
@@ -360,9 +363,32 @@ func (o *oracle) release(name string, id GrantID) int {
 		w := q.waiting[0]
 		q.waiting = q.waiting[1:]
 		o.settle(w, o.give(q, w.session, w.owner, w.seq, w.maxHold))
+		for len(q.waiting) > 0 && q.waiting[0].session == w.session && q.waiting[0].owner == w.owner {
+			w, q.waiting = q.waiting[0], q.waiting[1:]
+			o.settle(w, o.give(q, w.session, w.owner, w.seq, w.maxHold))
+		}
+		o.entered = append(o.entered, name)
 		return 0
 	}
 	return len(q.held)
+}
+
+// enter grants what the owners of names that were handed over wait for there:
+// re-entry never queues.
+func (o *oracle) enter() {
+	for _, name := range o.entered {
+		q := o.names[name]
+		for i := 0; q != nil && i < len(q.waiting); {
+			again := q.waiting[i]
+			if again.session != q.session || again.owner != q.owner {
+				i++
+				continue
+			}
+			q.waiting = slices.Delete(q.waiting, i, i+1)
+			o.settle(again, o.give(q, again.session, again.owner, again.seq, again.maxHold))
+		}
+	}
+	o.entered = nil
 }
 
 // settle tells the end of a wait. Whatever comes under its seq later is a copy.

@@ -16,7 +16,9 @@ func printState(b *strings.Builder, s *State) {
 		return true
 	})
 	s.sessions.Ascend(func(ss *session) bool {
-		printSession(b, s, ss)
+		if ss.id != ReservedSession {
+			printSession(b, s, ss)
+		}
 		return true
 	})
 	s.locks.Ascend(func(l *lock) bool {
@@ -35,7 +37,11 @@ func printSession(b *strings.Builder, s *State, ss *session) {
 		answered = append(answered, fmt.Sprintf("#%d %s", a.seq, brief(&a.result)))
 	}
 	for _, w := range s.waitersOf(ss.id) {
-		waits = append(waits, fmt.Sprintf("#%d %s", w.seq, w.name))
+		var names []string
+		for i := range w.wants {
+			names = append(names, w.wants[i].Name)
+		}
+		waits = append(waits, fmt.Sprintf("#%d %s%s", w.seq, strings.Join(names, "+"), behalf(w.session, w.speaker)))
 	}
 	for _, e := range ss.events {
 		acquire := ""
@@ -69,23 +75,57 @@ func brief(r *Result) string {
 
 func printHolders(b *strings.Builder, s *State, l *lock) {
 	fmt.Fprintf(b, "%s:", l.name)
-	for i := range l.holds {
-		h := &l.holds[i]
-		fmt.Fprintf(b, " s%d%s %s", h.session, owner(h.owner), token(h.token))
-		var grants, waiters []string
-		for _, id := range h.grants {
-			grants = append(grants, "g"+id.String()+until(s.grant(h.session, id).until))
-		}
-		printTrail(b, " by ", ", ", grants)
-		s.queues.AscendGreaterOrEqual(&waiter{name: l.name}, func(w *waiter) bool {
-			if w.name == l.name {
-				waiters = append(waiters, fmt.Sprintf("s%d%s#%d%s", w.session, owner(w.owner), w.seq, until(w.deadline)))
-			}
-			return w.name == l.name
-		})
-		printTrail(b, " < ", " < ", waiters)
+	if l.kind == KindSemaphore {
+		fmt.Fprintf(b, " %d of %d", l.taken, l.limit)
 	}
+	var last *grant
+	var grants, waiters []string
+	s.held.AscendGreaterOrEqual(&grant{name: l.name}, func(g *grant) bool {
+		if g.name != l.name {
+			return false
+		}
+		if last == nil || l.kind == KindSemaphore || !sameHold(last, g) {
+			printTrail(b, " by ", ", ", grants)
+			grants = nil
+			if last != nil {
+				b.WriteByte(';')
+			}
+			fmt.Fprintf(b, " s%d%s%s %s", g.session, owner(g.owner), mode(g.mode, g.permits), token(g.token))
+		}
+		grants = append(grants, "g"+g.id.String()+until(g.until))
+		last = g
+		return true
+	})
+	printTrail(b, " by ", ", ", grants)
+	s.walkQueue(new(standProbe), l.name, func(st *stand) bool {
+		w := st.waiter
+		waiters = append(waiters, fmt.Sprintf("s%d%s%s#%d%s%s", w.speaker, owner(w.owner),
+			mode(st.want.Mode, st.want.Permits), w.seq, behalf(w.session, w.speaker), until(w.deadline)))
+		return true
+	})
+	printTrail(b, " < ", " < ", waiters)
 	b.WriteByte('\n')
+}
+
+// mode says nothing of the most frequent one.
+func mode(m Mode, permits Permits) string {
+	switch m {
+	case Shared:
+		return " shared"
+	case Counted:
+		return fmt.Sprintf(" %d", permits)
+	}
+	return ""
+}
+
+func behalf(session, speaker SessionID) string {
+	switch session {
+	case speaker:
+		return ""
+	case ReservedSession:
+		return " for nobody"
+	}
+	return fmt.Sprintf(" for s%d", session)
 }
 
 func printOutcome(b *strings.Builder, s *State, commands []Command, o *Outcome) {
@@ -110,8 +150,8 @@ func printOutcome(b *strings.Builder, s *State, commands []Command, o *Outcome) 
 // spoken names a command as its answer's line does.
 func spoken(c *Command) string {
 	switch k := c.Key(); {
-	case c.Op == OpAttach:
-		return fmt.Sprintf("s%d attach", c.Session)
+	case c.Op == OpAttach || c.Op == OpResume:
+		return fmt.Sprintf("s%d %s", c.Session, c.Op)
 	case k.Class == ClassNonce:
 		return c.Op.String()
 	case k.Class == ClassRenewal:
@@ -132,6 +172,8 @@ func printResult(b *strings.Builder, r *Result, applied Index) {
 		{r.Term != 0, "term", strconv.FormatUint(uint64(r.Term), 10)},
 		{r.Grant != 0, "grant", "g" + r.Grant.String()},
 		{r.Token != 0, "token", token(r.Token)},
+		{r.Rest != "", "and", tokens(r.Rest)},
+		{r.Incarnation != 0, "incarnation", strconv.Itoa(int(r.Incarnation))},
 		{r.Until != 0, "until", instant(r.Until)},
 		{r.Count != 0, "count", strconv.Itoa(int(r.Count))},
 		{r.Place != 0, "place", strconv.Itoa(int(r.Place))},
@@ -166,16 +208,30 @@ func printCounts(b *strings.Builder, out []Outcome) {
 }
 
 func printLock(b *strings.Builder, l LockView) {
-	fmt.Fprintf(b, "%s kind %d\n", l.Name, l.Kind)
+	fmt.Fprintf(b, "%s kind %d", l.Name, l.Kind)
+	if l.Limit > 0 {
+		fmt.Fprintf(b, " limit %d", l.Limit)
+	}
+	if int(l.Holds) > len(l.Holders) || int(l.Waits) > len(l.Waiters) {
+		fmt.Fprintf(b, ", the first of %d holders and %d waiters", l.Holds, l.Waits)
+	}
+	b.WriteByte('\n')
 	for _, h := range l.Holders {
-		fmt.Fprintf(b, "  s%d %q%s mode %d count %d token %s held %s expires in %s\n",
-			h.Session, h.Label, owner(h.Owner), h.Mode, h.Count, token(h.Token),
+		fmt.Fprintf(b, "  s%d %q%s%s mode %d count %d token %s held %s expires in %s\n",
+			h.Session, h.Label, owner(h.Owner), permits(h.Permits), h.Mode, h.Count, token(h.Token),
 			time.Duration(h.Held), time.Duration(h.Expires))
 	}
 	for _, w := range l.Waiters {
 		fmt.Fprintf(b, "  %d. s%d %q%s mode %d waiting %s\n",
 			w.Position, w.Session, w.Label, owner(w.Owner), w.Mode, time.Duration(w.Waiting))
 	}
+}
+
+func permits(n Permits) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" permits %d", n)
 }
 
 func owner(o string) string {
@@ -193,6 +249,14 @@ func token(t Token) string {
 	return fmt.Sprintf("t%d of epoch %d", counter, t.Epoch())
 }
 
+func tokens(list Tokens) string {
+	var all []string
+	for _, t := range list.All() {
+		all = append(all, token(t))
+	}
+	return strings.Join(all, " ")
+}
+
 func until(i Instant) string {
 	if i == 0 {
 		return ""
@@ -201,3 +265,33 @@ func until(i Instant) string {
 }
 
 func instant(i Instant) string { return time.Duration(i).String() }
+
+func printSessionView(b *strings.Builder, v *SessionView, more, found bool) {
+	if !found {
+		b.WriteString("no such session\n")
+		return
+	}
+	fmt.Fprintf(b, "s%d incarnation %d, seen %d, ttl %s, ends in %s, more: %v\n", v.Session, v.Incarnation,
+		v.Seen, time.Duration(v.TTL), time.Duration(v.Expires), more)
+	for _, g := range v.Grants {
+		fmt.Fprintf(b, "  g%d of #%d%s%s:", g.Grant, g.Seq, owner(g.Owner), until(g.Until))
+		for i := range g.Names {
+			fmt.Fprintf(b, " %s %s", want(&g.Names[i].Want), token(g.Names[i].Token))
+		}
+		b.WriteByte('\n')
+	}
+	for _, w := range v.Waits {
+		fmt.Fprintf(b, "  #%d%s%s waits %s for", w.Seq, owner(w.Owner), until(w.Deadline), time.Duration(w.Waiting))
+		for i := range w.Wants {
+			b.WriteString(" " + want(&w.Wants[i]))
+		}
+		b.WriteByte('\n')
+	}
+}
+
+func want(w *Want) string {
+	if w.Kind == KindSemaphore {
+		return fmt.Sprintf("%s(%d of %d)", w.Name, w.Permits, w.Limit)
+	}
+	return w.Name + strings.ReplaceAll(mode(w.Mode, 0), " ", ":")
+}

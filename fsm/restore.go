@@ -107,8 +107,10 @@ func (s *State) load(kind byte, r *reader[[]byte]) bool {
 		return s.loadSession(r)
 	case recordEvent:
 		return s.loadEvent(r)
-	case recordHold:
-		return s.loadHold(r)
+	case recordLock:
+		return s.loadLock(r)
+	case recordGrant:
+		return s.loadGrant(r)
 	case recordWaiter:
 		return s.loadWaiter(r)
 	}
@@ -139,7 +141,7 @@ func (r *reader[T]) span() Duration { return Duration(r.limited(math.MaxInt64)) 
 func (s *State) loadSession(r *reader[[]byte]) bool {
 	ss := &session{
 		id: SessionID(r.uvarint()), incarnation: Incarnation(r.limited(math.MaxUint32)),
-		secret: r.secret(), nonce: r.nonce(), label: r.text(LabelSizeMax),
+		secret: r.secret(), nonce: r.nonce(), resumed: r.nonce(), label: r.text(LabelSizeMax),
 		ttl: r.span(), deadline: r.instant(), mark: Seq(r.uvarint()), lastSeq: Seq(r.uvarint()),
 		seen: EventID(r.uvarint()), lastEvent: EventID(r.uvarint()),
 	}
@@ -177,61 +179,66 @@ func (s *State) loadEvent(r *reader[[]byte]) bool {
 	return true
 }
 
-func (s *State) loadHold(r *reader[[]byte]) bool {
-	name, kind := r.text(NameSizeMax), Kind(r.byte())
-	h := hold{
-		mode: Mode(r.byte()), permits: Permits(r.limited(math.MaxUint32)),
-		session: SessionID(r.uvarint()), owner: r.text(OwnerSizeMax), token: Token(r.uvarint()),
-		since: r.instant(),
-	}
-	ss := s.session(h.session)
-	n := r.limited(ReentryMax)
-	if ss == nil || r.bad {
+func (s *State) loadLock(r *reader[[]byte]) bool {
+	l := &lock{name: r.text(NameSizeMax), kind: Kind(r.byte()), limit: Permits(r.limited(math.MaxUint32))}
+	if l.kind != KindLock && l.kind != KindSemaphore || (l.kind == KindSemaphore) != (l.limit > 0) {
 		return false
 	}
-	for ; n > 0 && !r.bad; n-- {
-		g := &grant{
-			session: h.session, name: name, owner: h.owner, token: h.token,
-			id: GrantID(r.uvarint()), seq: Seq(r.uvarint()), until: r.instant(),
-		}
-		if g.until > 0 {
-			g.timer = s.timers.add(g.until, timerGrant, uint64(g.id), g.session)
-		}
-		if _, twice := s.grants.ReplaceOrInsert(g); twice {
-			return false
-		}
-		h.grants = append(h.grants, g.id)
-		ss.grants++
+	_, twice := s.locks.ReplaceOrInsert(l)
+	return !twice
+}
+
+func (s *State) loadGrant(r *reader[[]byte]) bool {
+	g := &grant{
+		session: SessionID(r.uvarint()), id: GrantID(r.uvarint()), seq: Seq(r.uvarint()), key: r.nonce(),
+		name: r.text(NameSizeMax), owner: r.text(OwnerSizeMax),
+		mode: Mode(r.limited(math.MaxUint8)), permits: Permits(r.limited(math.MaxUint32)),
+		token: Token(r.uvarint()), since: r.instant(), until: r.instant(),
 	}
-	l := s.lock(name)
-	if l == nil {
-		l = s.newLock(name, kind)
-	}
-	if l.kind != kind {
+	ss, l := s.session(g.session), s.lock(g.name)
+	if ss == nil || l == nil || r.bad {
 		return false
 	}
-	l.holds = append(l.holds, h)
-	return true
+	if first := s.grant(g.session, g.id); first != nil {
+		g.timer = first.timer
+	} else if g.until > 0 {
+		g.timer = s.timers.add(g.until, timerGrant, uint64(g.id), g.session)
+	}
+	if g.key != (Nonce{}) {
+		s.keys[keyOf{g.session, g.key}] = g.id
+	}
+	g.name = l.name // one string for all
+	if again := s.ownHold(l, &request{session: g.session, owner: g.owner}); again == nil {
+		l.take(g.mode, g.permits)
+	}
+	l.grants++
+	ss.grants++
+	s.held.ReplaceOrInsert(g)
+	_, twice := s.grants.ReplaceOrInsert(g)
+	return !twice
 }
 
 func (s *State) loadWaiter(r *reader[[]byte]) bool {
-	w := &waiter{
-		name: r.text(NameSizeMax), id: WaiterID(r.uvarint()), session: SessionID(r.uvarint()),
-		incarnation: Incarnation(r.limited(math.MaxUint32)), seq: Seq(r.uvarint()), hash: r.uvarint(),
-		mode: Mode(r.limited(math.MaxUint8)), permits: Permits(r.limited(math.MaxUint32)),
-		maxHold: r.span(), since: r.instant(), deadline: r.instant(), owner: r.text(OwnerSizeMax),
+	w := &waiter{request: request{turn: WaiterID(r.uvarint()), session: SessionID(r.uvarint())}}
+	w.speaker, w.seq, w.hash = SessionID(r.uvarint()), Seq(r.uvarint()), r.uvarint()
+	w.maxHold, w.since, w.deadline = r.span(), r.instant(), r.instant()
+	w.key, w.owner = r.nonce(), r.text(OwnerSizeMax)
+	for n := r.limited(WantsMax); n > 0 && !r.bad; n-- {
+		want := Want{
+			Kind: Kind(r.byte()), Mode: Mode(r.byte()),
+			Permits: Permits(r.limited(math.MaxUint32)), Limit: Permits(r.limited(math.MaxUint32)),
+			Name: r.text(NameSizeMax),
+		}
+		l := s.lock(want.Name)
+		if l == nil || l.conflict(&want).Status != 0 || want.validate().Status != 0 {
+			return false
+		}
+		w.wants = append(w.wants, want)
 	}
-	ss, l := s.session(w.session), s.lock(w.name)
-	if ss == nil || l == nil || r.bad || s.waiter(w.session, w.seq) != nil {
+	if r.bad || w.speaker == ReservedSession || s.session(w.speaker) == nil || s.session(w.session) == nil ||
+		s.waiter(w.speaker, w.seq) != nil || len(w.wants) == 0 {
 		return false
 	}
-	if w.deadline > 0 {
-		w.timer = s.timers.add(w.deadline, timerWait, uint64(w.id), w.session)
-		w.timer.seq = w.seq
-	}
-	s.parked.ReplaceOrInsert(w)
-	s.queues.ReplaceOrInsert(w)
-	ss.waiting++
-	l.waiting++
+	s.enqueue(w)
 	return true
 }

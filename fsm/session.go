@@ -13,6 +13,7 @@ type session struct {
 	incarnation Incarnation
 	secret      Secret // the hash
 	nonce       Nonce  // of the Open
+	resumed     Nonce  // of the last Resume; zero if there was none
 	label       string
 	ttl         Duration
 	deadline    Instant
@@ -71,11 +72,11 @@ func (ss *session) see(seen EventID) {
 func (s *State) speaker(c *Command) (*session, Result) {
 	ss := s.session(c.Session)
 	switch {
-	case ss == nil:
+	case ss == nil || c.Session == ReservedSession:
 		return nil, Result{Status: StatusSessionGone}
-	case c.Incarnation != ss.incarnation:
+	case c.Op != OpResume && c.Incarnation != ss.incarnation:
 		return nil, Result{Status: StatusFenced}
-	case c.Op == OpAttach && c.Secret != ss.secret:
+	case (c.Op == OpAttach || c.Op == OpResume) && c.Secret != ss.secret:
 		return nil, Result{Status: StatusBadSecret}
 	}
 	return ss, Result{}
@@ -84,7 +85,7 @@ func (s *State) speaker(c *Command) (*session, Result) {
 // renewSpeaker gives the session of an acceptable command its whole TTL.
 // Refused, fenced and sessionless commands renew nothing.
 func (s *State) renewSpeaker(c *Command) {
-	if !c.speaks() {
+	if !c.speaks() && c.Op != OpResume {
 		return
 	}
 	if ss, refusal := s.speaker(c); refusal.Status == 0 {
@@ -110,7 +111,7 @@ func (s *State) open(c *Command) Result {
 		s.prolong(ss)
 		return Result{Status: StatusOK, Session: id}
 	}
-	if n := s.sessions.Len(); n >= SessionsMax {
+	if n := s.sessions.Len() - 1; n >= SessionsMax { // but for ReservedSession
 		return Result{Status: StatusLimit, Limit: LimitSessions, Value: uint64(n + 1)}
 	}
 	s.lastSession++
@@ -142,9 +143,31 @@ func (s *State) renew(c *Command) {
 	}
 }
 
+// resume begins the session's next incarnation. Everything that was said for the
+// one before and has not arrived is fenced, so its answers are of no use any more,
+// and its numbers are settled. What it holds and waits for goes over.
+func (s *State) resume(c *Command) Result {
+	ss, refusal := s.speaker(c)
+	if refusal.Status != 0 {
+		return refusal
+	}
+	ss = s.own(ss)
+	if ss.resumed != c.Nonce {
+		ss.resumed = c.Nonce
+		ss.incarnation++
+		ss.mark, ss.window = ss.lastSeq+1, window{}
+	}
+	return Result{
+		Status: StatusOK, Session: ss.id, Incarnation: ss.incarnation, Value: uint64(ss.lastSeq + 1),
+	}
+}
+
 // tell appends an event to the session and to this entry's outcomes, and
-// returns r as recorded.
+// returns r as recorded. ReservedSession is told of nothing.
 func (s *State) tell(ss *session, kind OutcomeKind, seq Seq, r Result) Result {
+	if ss.id == ReservedSession {
+		return r
+	}
 	ss = s.own(ss)
 	ss.lastEvent++
 	e := event{id: ss.lastEvent, kind: kind, seq: seq}
@@ -164,10 +187,13 @@ func (ss *session) outcome(e event) Outcome {
 // endSession withdraws what ss waits for, then releases what it holds (in this
 // order, or its own waits could be granted in passing), and forgets it.
 func (s *State) endSession(ss *session, why Status) {
-	for _, w := range s.waitersOf(ss.id) {
+	waits, sponsored, grants := s.waitersOf(ss.id), s.sponsoredOf(ss.id), s.grantsOf(ss.id)
+	for _, w := range waits {
 		s.withdraw(w)
 	}
-	grants := s.grantsOf(ss.id)
+	for _, w := range sponsored {
+		s.withdraw(w)
+	}
 	s.sessions.Delete(ss)
 	delete(s.opens, ss.nonce)
 	s.timers.remove(ss.timer)
@@ -176,7 +202,13 @@ func (s *State) endSession(ss *session, why Status) {
 		Key: Key{Class: ClassSeq, Session: ss.id, Incarnation: ss.incarnation},
 	})
 	s.fill(len(s.out)-1, Result{Status: why, Session: ss.id})
+	for _, w := range sponsored {
+		s.settle(w, Result{Status: StatusNobody})
+	}
 	for _, g := range grants {
-		s.dropGrant(g)
+		s.drop(g)
+	}
+	for _, w := range append(waits, sponsored...) {
+		s.stirAll(w)
 	}
 }

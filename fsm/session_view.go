@@ -6,6 +6,7 @@ package fsm
 type SessionView struct {
 	Session     SessionID
 	Incarnation Incarnation
+	Seen        EventID // acknowledged up to and with this one
 	Label       string
 	TTL         Duration
 	Expires     Duration // until the session ends, if nothing renews it
@@ -27,7 +28,6 @@ type GrantView struct {
 type HeldView struct {
 	Want  // Limit is the declared one
 	Token Token
-	Count uint32 // grants of the hold
 }
 
 // A WaitView is an acquire that waits.
@@ -38,4 +38,61 @@ type WaitView struct {
 	MaxHold  Duration
 	Waiting  Duration
 	Deadline Instant // when the wait times out; 0 is never
+}
+
+// Session shows what a session holds and waits for: at most limit grants with
+// greater numbers than afterGrant, then waits with greater numbers than afterWait;
+// more tells whether there are others. found is false if there is no such session.
+func (v *View) Session(id SessionID, afterGrant GrantID, afterWait Seq, limit int) (page SessionView, more, found bool) {
+	ss, found := v.sessions.Get(&session{id: id})
+	if !found || id == ReservedSession {
+		return SessionView{}, false, false
+	}
+	page = SessionView{
+		Session: id, Incarnation: ss.incarnation, Seen: ss.seen, Label: ss.label,
+		TTL: ss.ttl, Expires: ss.deadline.Sub(v.now),
+	}
+	v.grants.AscendGreaterOrEqual(&grant{session: id, id: afterGrant + 1}, func(g *grant) bool {
+		if g.session != id {
+			return false
+		}
+		last := len(page.Grants) - 1
+		if last < 0 || page.Grants[last].Grant != g.id {
+			if more = len(page.Grants) >= limit; more {
+				return false
+			}
+			page.Grants = append(page.Grants, GrantView{Grant: g.id, Seq: g.seq, Owner: g.owner, Until: g.until})
+			last++
+		}
+		page.Grants[last].Names = append(page.Grants[last].Names, v.heldView(g))
+		return true
+	})
+	if more {
+		return page, true, true
+	}
+	v.parked.AscendGreaterOrEqual(&waiter{speaker: id, seq: afterWait + 1}, func(w *waiter) bool {
+		if w.speaker != id {
+			return false
+		}
+		if w.session != id { // on somebody's behalf
+			return true
+		}
+		if more = len(page.Grants)+len(page.Waits) >= limit; more {
+			return false
+		}
+		page.Waits = append(page.Waits, WaitView{
+			Seq: w.seq, Owner: w.owner, Wants: w.wants, MaxHold: w.maxHold,
+			Waiting: v.now.Sub(w.since), Deadline: w.deadline,
+		})
+		return true
+	})
+	return page, more, true
+}
+
+func (v *View) heldView(g *grant) HeldView {
+	l, _ := v.locks.Get(&lock{name: g.name})
+	return HeldView{
+		Want:  Want{Name: g.name, Kind: l.kind, Mode: g.mode, Permits: g.permits, Limit: l.limit},
+		Token: g.token,
+	}
 }

@@ -12,7 +12,7 @@ import (
 // give equal bytes.
 const (
 	snapshotMagic   = "lockdsnp"
-	snapshotVersion = 1
+	snapshotVersion = 2
 	// recordSizeMax bounds what a reader allocates for one record: a session
 	// with a full window is the largest.
 	recordSizeMax = 1 << 20
@@ -24,7 +24,8 @@ const (
 	recordMember
 	recordSession
 	recordEvent
-	recordHold
+	recordLock
+	recordGrant
 	recordWaiter
 	recordEnd
 )
@@ -51,10 +52,12 @@ func (v *View) WriteTo(w io.Writer) (int64, error) {
 		sw.buf = appendMember(sw.buf, m)
 		return sw.end()
 	})
-	v.sessions.Ascend(func(ss *session) bool { return writeSession(sw, ss) })
-	var probe grant
-	v.locks.Ascend(func(l *lock) bool { return v.writeHolds(sw, l, &probe) })
-	v.queues.Ascend(func(w *waiter) bool { return writeWaiter(sw, w) })
+	v.sessions.Ascend(func(ss *session) bool {
+		return ss.id == ReservedSession || writeSession(sw, ss)
+	})
+	v.locks.Ascend(func(l *lock) bool { return writeLock(sw, l) })
+	v.grants.Ascend(func(g *grant) bool { return writeGrant(sw, g) })
+	v.parked.Ascend(func(w *waiter) bool { return writeWaiter(sw, w) })
 	sw.begin(recordEnd)
 	sw.buf = binary.AppendUvarint(sw.buf, sw.count-1)
 	sw.end()
@@ -111,6 +114,7 @@ func writeSession(sw *snapshotWriter, ss *session) bool {
 	sw.buf = binary.AppendUvarint(sw.buf, uint64(ss.incarnation))
 	sw.buf = append(sw.buf, ss.secret[:]...)
 	sw.buf = appendNonce(sw.buf, ss.nonce)
+	sw.buf = appendNonce(sw.buf, ss.resumed)
 	sw.buf = appendText(sw.buf, ss.label)
 	for _, n := range []uint64{
 		uint64(ss.ttl), uint64(ss.deadline), uint64(ss.mark), uint64(ss.lastSeq),
@@ -139,40 +143,43 @@ func writeSession(sw *snapshotWriter, ss *session) bool {
 	return ok
 }
 
-func (v *View) writeHolds(sw *snapshotWriter, l *lock, probe *grant) bool {
-	ok := true
-	for i := range l.holds {
-		h := &l.holds[i]
-		sw.begin(recordHold)
-		sw.buf = appendText(sw.buf, l.name)
-		sw.buf = append(sw.buf, byte(l.kind), byte(h.mode))
-		sw.buf = binary.AppendUvarint(sw.buf, uint64(h.permits))
-		sw.buf = binary.AppendUvarint(sw.buf, uint64(h.session))
-		sw.buf = appendText(sw.buf, h.owner)
-		sw.buf = binary.AppendUvarint(sw.buf, uint64(h.token))
-		sw.buf = binary.AppendUvarint(sw.buf, uint64(h.since))
-		sw.buf = binary.AppendUvarint(sw.buf, uint64(len(h.grants)))
-		for _, id := range h.grants {
-			probe.session, probe.id = h.session, id
-			g, _ := v.grants.Get(probe)
-			sw.buf = binary.AppendUvarint(sw.buf, uint64(g.id))
-			sw.buf = binary.AppendUvarint(sw.buf, uint64(g.seq))
-			sw.buf = binary.AppendUvarint(sw.buf, uint64(g.until))
-		}
-		ok = sw.end()
+func writeLock(sw *snapshotWriter, l *lock) bool {
+	sw.begin(recordLock)
+	sw.buf = appendText(sw.buf, l.name)
+	sw.buf = append(sw.buf, byte(l.kind))
+	sw.buf = binary.AppendUvarint(sw.buf, uint64(l.limit))
+	return sw.end()
+}
+
+func writeGrant(sw *snapshotWriter, g *grant) bool {
+	sw.begin(recordGrant)
+	for _, n := range []uint64{uint64(g.session), uint64(g.id), uint64(g.seq)} {
+		sw.buf = binary.AppendUvarint(sw.buf, n)
 	}
-	return ok
+	sw.buf = appendNonce(sw.buf, g.key)
+	sw.buf = appendText(sw.buf, g.name)
+	sw.buf = appendText(sw.buf, g.owner)
+	for _, n := range []uint64{
+		uint64(g.mode), uint64(g.permits), uint64(g.token), uint64(g.since), uint64(g.until),
+	} {
+		sw.buf = binary.AppendUvarint(sw.buf, n)
+	}
+	return sw.end()
 }
 
 func writeWaiter(sw *snapshotWriter, w *waiter) bool {
 	sw.begin(recordWaiter)
-	sw.buf = appendText(sw.buf, w.name)
 	for _, n := range []uint64{
-		uint64(w.id), uint64(w.session), uint64(w.incarnation), uint64(w.seq), w.hash,
-		uint64(w.mode), uint64(w.permits), uint64(w.maxHold), uint64(w.since), uint64(w.deadline),
+		uint64(w.turn), uint64(w.session), uint64(w.speaker), uint64(w.seq), w.hash,
+		uint64(w.maxHold), uint64(w.since), uint64(w.deadline),
 	} {
 		sw.buf = binary.AppendUvarint(sw.buf, n)
 	}
+	sw.buf = appendNonce(sw.buf, w.key)
 	sw.buf = appendText(sw.buf, w.owner)
+	sw.buf = binary.AppendUvarint(sw.buf, uint64(len(w.wants)))
+	for i := range w.wants {
+		sw.buf = appendWant(sw.buf, &w.wants[i])
+	}
 	return sw.end()
 }

@@ -27,7 +27,7 @@ func (p *spares) keepGrant(g *grant, era uint64) {
 	}
 }
 
-// lock gives a lock to be overwritten, but for the capacity of its holds.
+// lock gives a lock to be overwritten.
 func (p *spares) lock() *lock {
 	if n := len(p.locks); n > 0 {
 		l := p.locks[n-1]

@@ -25,30 +25,44 @@ type State struct {
 
 	sessions *btree.BTreeG[*session] // by id
 	locks    *btree.BTreeG[*lock]    // by name
-	grants   *btree.BTreeG[*grant]   // by session, id
-	parked   *btree.BTreeG[*waiter]  // by session, seq
-	queues   *btree.BTreeG[*waiter]  // by name, id
+	grants   *btree.BTreeG[*grant]   // by session, id, name
+	held     *btree.BTreeG[*grant]   // the same, by name, owner, id
+	parked   *btree.BTreeG[*waiter]  // by speaker, seq
+	queues   *btree.BTreeG[*stand]   // by name, turn
 	members  *btree.BTreeG[*Member]  // by id
 
-	// Derived: rebuilt by Restore, in no snapshot.
-	era    uint64
-	timers timerHeap
-	opens  map[Nonce]SessionID // nonces of living sessions; never ranged over
-	spare  spares
+	// Derived: rebuilt by Restore, in no snapshot. Maps are never ranged over.
+	era       uint64
+	timers    timerHeap
+	opens     map[Nonce]SessionID    // nonces of living sessions
+	keys      map[keyOf]GrantID      // idempotency keys of living grants
+	claims    *btree.BTreeG[*stand]  // the same as queues, by name, owner, turn
+	sponsored *btree.BTreeG[*waiter] // those of parked for another session, by that
+	spare     spares
 
 	// Scratch of one Apply.
 	out   []Outcome
 	pos   int
+	moves []move   // that handOver is to look at
+	rows  []*grant // of namesOf
 	probe probes
 }
 
-// probes are reused as search keys, so that a look-up allocates nothing.
+// probes are reused as search keys, so that a look-up allocates nothing. A walk
+// that runs within another has one of its own.
 type probes struct {
-	session session
-	lock    lock
-	grant   grant
-	waiter  waiter
-	member  Member
+	session      session
+	lock         lock
+	grant, hold  grant
+	waiter       waiter
+	outer, inner standProbe
+	member       Member
+}
+
+type standProbe struct {
+	stand  stand
+	waiter waiter
+	want   Want
 }
 
 const (
@@ -60,17 +74,23 @@ const (
 
 // New is the state before the first entry.
 func New() *State {
-	return &State{
-		level:    levelFirst,
-		epoch:    1,
-		sessions: btree.NewG(treeDegree, func(a, b *session) bool { return a.id < b.id }),
-		locks:    btree.NewG(treeDegree, func(a, b *lock) bool { return a.name < b.name }),
-		grants:   btree.NewG(treeDegree, grantLess),
-		parked:   btree.NewG(treeDegree, parkedLess),
-		queues:   btree.NewG(treeDegree, queueLess),
-		members:  btree.NewG(treeDegree, func(a, b *Member) bool { return a.ID < b.ID }),
-		opens:    make(map[Nonce]SessionID),
+	s := &State{
+		level:     levelFirst,
+		epoch:     1,
+		sessions:  btree.NewG(treeDegree, func(a, b *session) bool { return a.id < b.id }),
+		locks:     btree.NewG(treeDegree, func(a, b *lock) bool { return a.name < b.name }),
+		grants:    btree.NewG(treeDegree, grantLess),
+		held:      btree.NewG(treeDegree, heldLess),
+		parked:    btree.NewG(treeDegree, parkedLess),
+		queues:    btree.NewG(treeDegree, queueLess),
+		members:   btree.NewG(treeDegree, func(a, b *Member) bool { return a.ID < b.ID }),
+		opens:     make(map[Nonce]SessionID),
+		keys:      make(map[keyOf]GrantID),
+		claims:    btree.NewG(treeDegree, claimLess),
+		sponsored: btree.NewG(treeDegree, sponsoredLess),
 	}
+	s.sessions.ReplaceOrInsert(&session{id: ReservedSession, incarnation: 1, mark: 1, deadline: instantMax})
+	return s
 }
 
 // Now is machine time as of the last entry.
@@ -103,14 +123,8 @@ func (s *State) lock(name string) *lock {
 	return l
 }
 
-func (s *State) grant(id SessionID, g GrantID) *grant {
-	s.probe.grant.session, s.probe.grant.id = id, g
-	found, _ := s.grants.Get(&s.probe.grant)
-	return found
-}
-
 func (s *State) waiter(id SessionID, seq Seq) *waiter {
-	s.probe.waiter.session, s.probe.waiter.seq = id, seq
+	s.probe.waiter.speaker, s.probe.waiter.seq = id, seq
 	w, _ := s.parked.Get(&s.probe.waiter)
 	return w
 }
@@ -138,8 +152,8 @@ func (s *State) ownLock(l *lock) *lock {
 	if current := s.lock(l.name); current.era == s.era {
 		return current
 	}
-	c := l.clone()
+	c := *l
 	c.era = s.era
-	s.locks.ReplaceOrInsert(c)
-	return c
+	s.locks.ReplaceOrInsert(&c)
+	return &c
 }

@@ -29,6 +29,8 @@ import (
 //	show NAME
 //	list [prefix=P] [after=A] [limit=N]
 //	    what a View shows of one name, or of a page of names.
+//	session s1 [grant=G] [wait=SEQ] [limit=N]
+//	    what a View shows of one session, after a grant and a wait.
 //	lookup s1#3
 //	    what the state knows of a command.
 //	undelivered s1
@@ -39,13 +41,15 @@ import (
 // Commands:
 //
 //	open NONCE [ttl=10s] [secret=NONCE] [label=TEXT]
-//	s1#2 acquire NAME [wait=0|D|forever] [owner=TEXT] [max=D]
-//	s1#3 release g1
+//	s1#2 acquire NAME[,NAME...] [wait=0|D|forever] [owner=TEXT] [max=D]
+//	    [mode=shared,...] [permits=N,... limit=N,...] [for=s2|nobody key=NONCE secret=TEXT]
+//	s1#3 release g1 [for=s2|nobody name=NAME secret=TEXT]
 //	s1#4 extend g1 max=D
 //	s1#5 abandon #2
 //	s1#6 close
 //	s1 renew NUMBER
 //	s1 attach NONCE [secret=TEXT]
+//	s1 resume NONCE [secret=TEXT]
 //	read NONCE
 //	takeover NONCE
 //	member ID [instance=NONCE] [address=TEXT]
@@ -107,6 +111,8 @@ func (st *story) direct(t testing.TB, d *datadriven.TestData) string {
 		printLock(&b, st.s.View().Lock(d.CmdArgs[0].Key))
 	case "list":
 		st.list(t, d, &b)
+	case "session":
+		st.session(t, d, &b)
 	case "lookup":
 		st.lookup(t, d, &b)
 	case "undelivered":
@@ -281,6 +287,22 @@ func (st *story) list(t testing.TB, d *datadriven.TestData, b *strings.Builder) 
 	fmt.Fprintf(b, "more: %v\n", more)
 }
 
+func (st *story) session(t testing.TB, d *datadriven.TestData, b *strings.Builder) {
+	limit, grant, wait := 100, GrantID(0), Seq(0)
+	for _, arg := range d.CmdArgs[1:] {
+		switch n := number(t, arg.Vals[0], ""); arg.Key {
+		case "grant":
+			grant = GrantID(n)
+		case "wait":
+			wait = Seq(n)
+		case "limit":
+			limit = int(n)
+		}
+	}
+	page, more, found := st.s.View().Session(SessionID(number(t, d.CmdArgs[0].Key, "s")), grant, wait, limit)
+	printSessionView(b, &page, more, found)
+}
+
 func (st *story) lookup(t testing.TB, d *datadriven.TestData, b *strings.Builder) {
 	c := parseCommand(t, d.CmdArgs[0].Key+" close "+strings.ReplaceAll(d.Input, "\n", " "))
 	o, found := st.s.Lookup(c.Key())
@@ -352,6 +374,8 @@ func parseSubject(t testing.TB, c *Command, subject string) {
 		c.Nonce, c.Secret, c.TTL = nonce(subject), secret(subject), 10*Second
 	case OpAttach:
 		c.Nonce = nonce(subject)
+	case OpResume:
+		c.Nonce, c.Incarnation = nonce(subject), 0
 	case OpRead, OpTakeover:
 		c.Nonce = nonce(subject)
 	case OpMember:
@@ -360,7 +384,9 @@ func parseSubject(t testing.TB, c *Command, subject string) {
 	case OpRenew:
 		c.Seq = Seq(number(t, subject, ""))
 	case OpAcquire:
-		c.Wants = []Want{{Name: text(t, subject), Kind: KindLock, Mode: Exclusive}}
+		for name := range strings.SplitSeq(subject, ",") {
+			c.Wants = append(c.Wants, Want{Name: text(t, name), Kind: KindLock, Mode: Exclusive})
+		}
 	case OpRelease, OpExtend:
 		c.Grant = GrantID(number(t, subject, "g"))
 	case OpAbandon:
@@ -395,11 +421,29 @@ func parseOption(t testing.TB, c *Command, key, value string) {
 	case "kind":
 		c.Wants[0].Kind = Kind(number(t, value, ""))
 	case "mode":
-		c.Wants[0].Mode = Mode(number(t, value, ""))
+		each(c, value, func(w *Want, v string) {
+			if v == "shared" {
+				w.Mode = Shared
+			} else if v != "exclusive" {
+				w.Mode = Mode(number(t, v, ""))
+			}
+		})
 	case "permits":
-		c.Wants[0].Permits = Permits(number(t, value, ""))
+		each(c, value, func(w *Want, v string) {
+			if w.Permits = Permits(number(t, v, "")); w.Permits > 0 {
+				w.Kind, w.Mode = KindSemaphore, Counted
+			}
+		})
 	case "limit":
-		c.Wants[0].Limit = Permits(number(t, value, ""))
+		each(c, value, func(w *Want, v string) { w.Limit = Permits(number(t, v, "")) })
+	case "for":
+		if c.Behalf = BehalfNobody; value != "nobody" {
+			c.Behalf, c.For = BehalfAnother, SessionID(number(t, value, "s"))
+		}
+	case "key":
+		c.Nonce = nonce(value)
+	case "name":
+		c.Wants = []Want{{Name: text(t, value)}}
 	case "and":
 		if value == "nothing" {
 			c.Wants = nil
@@ -412,6 +456,13 @@ func parseOption(t testing.TB, c *Command, key, value string) {
 		c.Member.Address = text(t, value)
 	default:
 		t.Fatalf("no option %q", key)
+	}
+}
+
+// each hands the values of a list to the names of an acquire.
+func each(c *Command, values string, set func(*Want, string)) {
+	for i, v := range strings.Split(values, ",") {
+		set(&c.Wants[i], v)
 	}
 }
 

@@ -36,7 +36,7 @@ func (c *Command) Validate(level Level) Result {
 	case OpOpen:
 		return c.validateOpen()
 	case OpResume:
-		if c.Session == ReservedSession {
+		if c.Session == ReservedSession || c.Nonce == (Nonce{}) {
 			return Result{Status: StatusInvalid}
 		}
 	case OpAcquire:
@@ -120,7 +120,7 @@ func (c *Command) validateBehalf() Result {
 		}
 		return Result{}
 	case c.Behalf >= behalfEnd || !acquire && !named,
-		(c.Behalf == BehalfAnother) != (c.For != ReservedSession):
+		(c.Behalf == BehalfAnother) != (c.For != ReservedSession), c.For == c.Session:
 		return Result{Status: StatusInvalid}
 	case named && (len(c.Wants) != 1 || !ValidName(c.Wants[0].Name)):
 		return invalid(LimitName)

@@ -24,7 +24,9 @@ type View struct {
 	sessions *btree.BTreeG[*session]
 	locks    *btree.BTreeG[*lock]
 	grants   *btree.BTreeG[*grant]
-	queues   *btree.BTreeG[*waiter]
+	held     *btree.BTreeG[*grant]
+	parked   *btree.BTreeG[*waiter]
+	queues   *btree.BTreeG[*stand]
 	members  *btree.BTreeG[*Member]
 }
 
@@ -38,7 +40,8 @@ func (s *State) View() *View {
 		lastSession: s.lastSession, lastGrant: s.lastGrant, lastWaiter: s.lastWaiter,
 		lastToken: s.lastToken,
 		sessions:  s.sessions.Clone(), locks: s.locks.Clone(), grants: s.grants.Clone(),
-		queues: s.queues.Clone(), members: s.members.Clone(),
+		held: s.held.Clone(), parked: s.parked.Clone(), queues: s.queues.Clone(),
+		members: s.members.Clone(),
 	}
 }
 
@@ -70,47 +73,82 @@ func (v *View) Lock(name string) LockView {
 }
 
 // Locks shows, in the order of names, at most limit names that begin with
-// prefix and are greater than after; more tells whether the page was too short.
+// prefix and are greater than after; more tells whether names follow. A page ends
+// early when it has PageHoldsMax holders and waiters.
 func (v *View) Locks(prefix, after string, limit int) (page []LockView, more bool) {
+	listed := 0
 	v.locks.AscendGreaterOrEqual(&lock{name: max(prefix, after)}, func(l *lock) bool {
 		switch {
 		case l.name <= after && after != "":
 			return true
 		case !strings.HasPrefix(l.name, prefix):
 			return false
-		case len(page) >= limit:
+		case len(page) >= limit || listed >= PageHoldsMax:
 			more = true
 			return false
 		}
-		page = append(page, v.show(l))
+		shown := v.show(l)
+		listed += len(shown.Holders) + len(shown.Waiters)
+		page = append(page, shown)
 		return true
 	})
 	return page, more
 }
 
 func (v *View) show(l *lock) LockView {
-	shown := LockView{Name: l.name, Kind: l.kind}
-	for i := range l.holds {
-		h := &l.holds[i]
-		label, ends := v.speaker(h.session)
-		shown.Holders = append(shown.Holders, HolderView{
-			Session: h.session, Label: label, Owner: h.owner, Mode: h.mode, Permits: h.permits,
-			Count: uint32(len(h.grants)), Token: h.token,
-			Held: v.now.Sub(h.since), Expires: min(ends, v.holdEnds(h)).Sub(v.now),
-		})
+	return LockView{
+		Name: l.name, Kind: l.kind, Limit: l.limit, Holds: l.holds, Waits: l.waiting,
+		Holders: v.holders(l), Waiters: v.waiters(l),
 	}
-	v.queues.AscendGreaterOrEqual(&waiter{name: l.name}, func(w *waiter) bool {
-		if w.name != l.name {
+}
+
+// holders lists the holds of a lock by owner, and by number those of a semaphore.
+func (v *View) holders(l *lock) []HolderView {
+	var all []HolderView
+	var last *grant
+	v.held.AscendGreaterOrEqual(&grant{name: l.name}, func(g *grant) bool {
+		if g.name != l.name {
 			return false
 		}
+		label, ends := v.speaker(g.session)
+		if g.until != 0 {
+			ends = min(ends, g.until)
+		}
+		if last != nil && l.kind == KindLock && sameHold(last, g) { // a further grant of the hold
+			h := &all[len(all)-1]
+			h.Count++
+			h.Expires = max(h.Expires, ends.Sub(v.now))
+			return true
+		}
+		if len(all) == ListedMax {
+			return false
+		}
+		all = append(all, HolderView{
+			Session: g.session, Label: label, Owner: g.owner, Mode: g.mode, Permits: g.permits,
+			Count: 1, Token: g.token, Held: v.now.Sub(g.since), Expires: ends.Sub(v.now),
+		})
+		last = g
+		return true
+	})
+	return all
+}
+
+func (v *View) waiters(l *lock) []WaiterView {
+	var all []WaiterView
+	from := &stand{waiter: &waiter{}, want: &Want{Name: l.name}}
+	v.queues.AscendGreaterOrEqual(from, func(st *stand) bool {
+		if st.want.Name != l.name || len(all) == ListedMax {
+			return false
+		}
+		w := st.waiter
 		label, _ := v.speaker(w.session)
-		shown.Waiters = append(shown.Waiters, WaiterView{
-			Session: w.session, Label: label, Owner: w.owner, Mode: w.mode, Permits: w.permits,
-			Position: uint32(len(shown.Waiters)) + 1, Waiting: v.now.Sub(w.since),
+		all = append(all, WaiterView{
+			Session: w.session, Label: label, Owner: w.owner, Mode: st.want.Mode, Permits: st.want.Permits,
+			Position: uint32(len(all)) + 1, Waiting: v.now.Sub(w.since),
 		})
 		return true
 	})
-	return shown
+	return all
 }
 
 func (v *View) speaker(id SessionID) (label string, deadline Instant) {
@@ -118,29 +156,18 @@ func (v *View) speaker(id SessionID) (label string, deadline Instant) {
 	return ss.label, ss.deadline
 }
 
-// holdEnds is when MaxHold has ended the last grant of h.
-func (v *View) holdEnds(h *hold) Instant {
-	last := Instant(0)
-	for _, id := range h.grants {
-		g, _ := v.grants.Get(&grant{session: h.session, id: id})
-		if g.until == 0 {
-			return Instant(0).Add(Duration(1<<63 - 1))
-		}
-		last = max(last, g.until)
-	}
-	return last
-}
-
 // LockView is one name as a list shows it.
 type LockView struct {
 	Name    string
 	Kind    Kind    // 0 when nobody holds or waits for the name
-	Limit   Permits // 0 unless a semaphore
+	Limit   Permits // declared; 0 unless a semaphore
+	Holds   uint32  // all of them; Holders are the first ListedMax
+	Waits   uint32  // all of them; Waiters are the first ListedMax
 	Holders []HolderView
 	Waiters []WaiterView
 }
 
-// HolderView is one hold of a name.
+// HolderView is one hold of a name. What no session holds has Session 0.
 type HolderView struct {
 	Session SessionID
 	Label   string

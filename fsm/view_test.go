@@ -57,7 +57,7 @@ func TestViewSaysWhen(t *testing.T) {
 	s.Apply(100, 1, &Entry{Term: 1, Now: Instant(Hour), Commands: []Command{
 		{Op: OpMember, Member: Member{ID: "n0", Address: "a"}},
 	}})
-	if v.Applied() != 4 || v.Now() != Instant(3*Second) || v.Level() != 1 {
+	if v.Applied() != 6 || v.Now() != Instant(5*Second) || v.Level() != 1 {
 		t.Errorf("entry %d, time %d, level %d", v.Applied(), v.Now(), v.Level())
 	}
 	if s.Applied() != 100 || s.Now() != Instant(Hour) || s.Level() != 1 {
@@ -168,6 +168,8 @@ func TestChainHasEverything(t *testing.T) {
 	fields(reflect.ValueOf(&o).Elem(), func(f reflect.Value) {
 		if f.CanInt() {
 			f.SetInt(f.Int() + 3)
+		} else if f.Kind() == reflect.String {
+			f.SetString(f.String() + "3")
 		} else {
 			f.SetUint(f.Uint() + 3)
 		}
@@ -177,7 +179,7 @@ func TestChainHasEverything(t *testing.T) {
 			seen[h] = fmt.Sprintf("%+v", o)
 		}
 	})
-	if len(seen) < 18 {
+	if len(seen) < 20 {
 		t.Errorf("only %d fields", len(seen)-1)
 	}
 }

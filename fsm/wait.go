@@ -2,173 +2,172 @@ package fsm
 
 import "strings"
 
-// A waiter is a place in a queue: a parked acquire. It is immutable, its timer
-// aside. Its id is its place in the one global order of all waiters.
+// A waiter is a parked acquire. It stands in the queue of each of its names, in
+// the one global order of all waiters. It is immutable, its timer aside.
 type waiter struct {
-	id          WaiterID
-	session     SessionID
-	incarnation Incarnation
-	seq         Seq
-	hash        uint64 // of the command, to know a repeat
-	name        string
-	owner       string
-	mode        Mode
-	permits     Permits
-	maxHold     Duration
-	since       Instant
-	deadline    Instant // when the wait times out; 0 is never
-	timer       *timer  // derived
+	request
+	speaker  SessionID // who said the acquire, and hears how it ends
+	seq      Seq       // of the acquire, in the speaker's numbers
+	hash     uint64    // of the command, to know a repeat
+	key      Nonce     // of an acquire on somebody's behalf
+	wants    []Want
+	stands   []stand // derived: one for each of wants
+	maxHold  Duration
+	since    Instant
+	deadline Instant // when the wait times out; 0 is never
+	timer    *timer  // derived
+}
+
+// A stand is a waiter's place in the queue of one name.
+type stand struct {
+	waiter *waiter
+	want   *Want
 }
 
 func parkedLess(a, b *waiter) bool {
-	if a.session != b.session {
-		return a.session < b.session
+	if a.speaker != b.speaker {
+		return a.speaker < b.speaker
 	}
 	return a.seq < b.seq
 }
 
-func queueLess(a, b *waiter) bool {
-	if a.name != b.name {
-		return a.name < b.name
+func queueLess(a, b *stand) bool {
+	if a.want.Name != b.want.Name {
+		return a.want.Name < b.want.Name
 	}
-	return a.id < b.id
+	return a.waiter.turn < b.waiter.turn
 }
 
-// park queues an acquire behind all others of its name.
-func (s *State) park(ss *session, l *lock, c *Command, hash uint64) Result {
-	for _, bound := range [...]struct {
-		used, most int
-		limit      LimitID
-	}{
-		{int(l.waiting), NameWaitersMax, LimitNameWaiters},
-		{int(ss.waiting) + len(ss.events), SessionWaitersMax, LimitSessionWaiters},
-		{s.parked.Len(), WaitersMax, LimitWaiters},
-	} {
-		if bound.used >= bound.most {
-			return Result{Status: StatusLimit, Limit: bound.limit, Value: uint64(bound.used + 1)}
-		}
+// sponsored tells whether w waits on behalf of a session that may end before.
+func (w *waiter) sponsored() bool {
+	return w.session != w.speaker && w.session != ReservedSession
+}
+
+// ownSeq is the number by which the holder itself knows its acquire.
+func (w *waiter) ownSeq() Seq {
+	if w.session != w.speaker {
+		return 0
 	}
-	ss, l = s.own(ss), s.ownLock(l)
+	return w.seq
+}
+
+// park queues an acquire behind all others of its names.
+func (s *State) park(ss, to *session, c *Command, hash uint64) Result {
+	if refusal := s.roomToWait(ss, c); refusal.Status != 0 {
+		return refusal
+	}
 	s.lastWaiter++
-	want := &c.Wants[0]
 	w := &waiter{
-		id: s.lastWaiter, session: ss.id, incarnation: c.Incarnation, seq: c.Seq, hash: hash,
-		name: l.name, owner: strings.Clone(c.Owner), mode: want.Mode, permits: want.Permits,
-		maxHold: c.MaxHold, since: s.now,
+		request: request{session: to.id, owner: strings.Clone(c.Owner), turn: s.lastWaiter},
+		speaker: ss.id, seq: c.Seq, hash: hash, key: c.Nonce,
+		wants: make([]Want, len(c.Wants)), maxHold: c.MaxHold, since: s.now,
+	}
+	copy(w.wants, c.Wants)
+	for i := range w.wants {
+		w.wants[i].Name = s.use(&w.wants[i]).name
 	}
 	if c.Wait > 0 {
 		w.deadline = s.now.Add(c.Wait)
-		w.timer = s.timers.add(w.deadline, timerWait, uint64(w.id), ss.id)
+	}
+	return Result{Status: StatusQueued, Place: s.enqueue(w)}
+}
+
+func (s *State) roomToWait(ss *session, c *Command) Result {
+	for i := range c.Wants {
+		if l := s.lock(c.Wants[i].Name); l != nil && l.waiting >= NameWaitersMax {
+			return Result{Status: StatusLimit, Limit: LimitNameWaiters, Value: uint64(l.waiting + 1), Place: uint32(i + 1)}
+		}
+	}
+	if n := int(ss.waiting) + len(ss.events); n >= SessionWaitersMax {
+		return Result{Status: StatusLimit, Limit: LimitSessionWaiters, Value: uint64(n + 1)}
+	}
+	if n := s.queues.Len() + len(c.Wants); n > WaitersMax {
+		return Result{Status: StatusLimit, Limit: LimitWaiters, Value: uint64(n)}
+	}
+	return Result{}
+}
+
+// enqueue puts w into its tables and returns its place in the longest queue.
+func (s *State) enqueue(w *waiter) (place uint32) {
+	if w.deadline > 0 {
+		w.timer = s.timers.add(w.deadline, timerWait, uint64(w.turn), w.speaker)
 		w.timer.seq = w.seq
 	}
 	s.parked.ReplaceOrInsert(w)
-	s.queues.ReplaceOrInsert(w)
-	ss.waiting++
-	l.waiting++
-	return Result{Status: StatusQueued, Place: l.waiting}
+	if w.sponsored() {
+		s.sponsored.ReplaceOrInsert(w)
+	}
+	s.own(s.session(w.speaker)).waiting++
+	w.stands = make([]stand, len(w.wants))
+	for i := range w.stands {
+		w.stands[i] = stand{waiter: w, want: &w.wants[i]}
+		s.queues.ReplaceOrInsert(&w.stands[i])
+		s.claims.ReplaceOrInsert(&w.stands[i])
+		l := s.ownLock(s.lock(w.wants[i].Name))
+		l.waiting++
+		place = max(place, l.waiting)
+	}
+	return place
 }
 
-// unpark takes a waiter out of its queue and of its session's waits.
-func (s *State) unpark(w *waiter) {
+// withdraw takes a waiter out of its queues.
+func (s *State) withdraw(w *waiter) {
 	s.parked.Delete(w)
-	s.queues.Delete(w)
+	if w.sponsored() {
+		s.sponsored.Delete(w)
+	}
 	s.timers.remove(w.timer)
-	s.own(s.session(w.session)).waiting--
-	s.ownLock(s.lock(w.name)).waiting--
+	s.own(s.session(w.speaker)).waiting--
+	for i := range w.stands {
+		s.queues.Delete(&w.stands[i])
+		s.claims.Delete(&w.stands[i])
+		l := s.ownLock(s.lock(w.wants[i].Name))
+		l.waiting--
+	}
 }
 
-// withdraw takes a waiter away for good. Nobody else moves: whoever waits
-// behind it still waits for the holder.
-func (s *State) withdraw(w *waiter) { s.unpark(w) }
-
-// settle ends the wait of w, which is out of its queue, with r. That is an event
+// settle ends the wait of w, which is out of its queues, with r. That is an event
 // and, until the mark has passed the acquire, its answer as well: once the
 // event is acknowledged, a late copy of the acquire would look new otherwise,
 // and what it acquired would be held by nobody who knows of it.
 func (s *State) settle(w *waiter, r Result) {
-	ss := s.own(s.session(w.session))
+	ss := s.own(s.session(w.speaker))
 	r = s.tell(ss, OutcomeGranted, w.seq, r)
 	if w.seq >= ss.mark {
 		ss.window.put(answer{seq: w.seq, hash: w.hash, result: r}, ss.mark)
 	}
 }
 
-// head is the first in the queue; nil if nobody waits.
-func (s *State) head(l *lock) *waiter {
-	if l.waiting == 0 {
-		return nil
-	}
-	var first *waiter
-	s.probe.waiter.name, s.probe.waiter.id = l.name, 0
-	s.queues.AscendGreaterOrEqual(&s.probe.waiter, func(w *waiter) bool {
-		first = w
-		return false
+// walkQueue visits the queue of a name from its head until visit is false. Walks
+// within walks need probes of their own: the tree compares with them on its way.
+func (s *State) walkQueue(p *standProbe, name string, visit func(*stand) bool) {
+	p.want.Name, p.waiter.turn = name, 0
+	p.stand = stand{waiter: &p.waiter, want: &p.want}
+	s.queues.AscendGreaterOrEqual(&p.stand, func(st *stand) bool {
+		return st.want.Name == name && visit(st)
 	})
-	return first
 }
 
 // queuedAgain answers a repeat of an acquire that still waits.
 func (s *State) queuedAgain(w *waiter) Result {
-	place := uint32(0)
-	s.probe.waiter.name, s.probe.waiter.id = w.name, 0
-	s.queues.AscendGreaterOrEqual(&s.probe.waiter, func(other *waiter) bool {
-		place++
-		return other.id < w.id
-	})
-	return Result{Status: StatusQueued, At: s.now, Index: s.applied, Place: place}
-}
-
-// abandon withdraws the acquire with the seq target, however far it has come.
-// An acquire that has not arrived is burnt: an abandon may overtake its
-// acquire by way of another node, and what came later would hold or queue for
-// nobody, for ever.
-func (s *State) abandon(ss *session, target Seq) Result {
-	burnt := Result{Status: StatusAbandoned, At: s.now, Index: s.applied}
-	if w := s.waiter(ss.id, target); w != nil {
-		s.withdraw(w)
-	} else {
-		// The event first: dropping the grant may add another to the list.
-		for i := range ss.events {
-			if e := &ss.events[i]; e.kind == OutcomeGranted && e.seq == target {
-				e.result = burnt
-			}
-		}
-		if g := s.acquired(ss, target); g != nil {
-			s.dropGrant(g)
-		}
+	longest := uint32(0)
+	for i := range w.wants {
+		place := uint32(0)
+		s.walkQueue(&s.probe.outer, w.wants[i].Name, func(st *stand) bool {
+			place++
+			return st.waiter != w
+		})
+		longest = max(longest, place)
 	}
-	if target >= ss.mark {
-		ss.window.put(answer{seq: target, hash: hashBurnt, result: burnt}, ss.mark)
-	}
-	return Result{Status: StatusOK}
-}
-
-// acquired finds the living grant that the acquire with this seq was given.
-// Below the mark no answer tells which: the event that did may be acknowledged
-// already, by a renewal that overtook the abandon. Few acquires are abandoned
-// so late that a walk over the session's grants is worth an index.
-func (s *State) acquired(ss *session, seq Seq) *grant {
-	if seq >= ss.mark {
-		if a := ss.window.get(seq); a != nil {
-			if g := s.grant(ss.id, a.result.Grant); g != nil && g.seq == seq {
-				return g
-			}
-		}
-		return nil
-	}
-	for _, g := range s.grantsOf(ss.id) {
-		if g.seq == seq {
-			return g
-		}
-	}
-	return nil
+	return Result{Status: StatusQueued, At: s.now, Index: s.applied, Place: longest}
 }
 
 func (s *State) waitersOf(id SessionID) []*waiter {
 	var all []*waiter
-	s.probe.waiter.session, s.probe.waiter.seq = id, 0
-	s.parked.AscendGreaterOrEqual(&s.probe.waiter, func(w *waiter) bool {
-		if w.session != id {
+	p := &s.probe.waiter
+	p.speaker, p.seq = id, 0
+	s.parked.AscendGreaterOrEqual(p, func(w *waiter) bool {
+		if w.speaker != id {
 			return false
 		}
 		all = append(all, w)

@@ -50,7 +50,7 @@ func (b *Backend) Do(ctx context.Context, c fsm.Command) (fsm.Result, error) {
 func (b *Backend) Submit(c fsm.Command, answer func(fsm.Result, error)) { answer(b.do(c)) }
 
 func (b *Backend) do(c fsm.Command) (fsm.Result, error) {
-	if c.Op == fsm.OpOpen || c.Op == fsm.OpAttach {
+	if c.HasSecret() {
 		c.Secret = sha256.Sum256(c.Secret[:])
 	}
 	b.machine.mu.Lock()
