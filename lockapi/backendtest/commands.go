@@ -82,7 +82,7 @@ func refusals(t *testing.T, b lockapi.Backend) {
 	s.want(s.do(c), fsm.StatusInvalid)
 	c = s.acquire(n, 0, 0)
 	c.Wants = []fsm.Want{{Name: n, Kind: fsm.KindSemaphore, Mode: fsm.Counted, Permits: 1, Limit: 1}}
-	s.want(s.do(c), fsm.StatusLevel)
+	s.want(s.do(c), fsm.StatusKindConflict)
 	other.want(other.do(other.acquire(n, 0, 0)), fsm.StatusBusy)
 	other.want(other.do(other.release(g.Grant)), fsm.StatusNotHeld)
 	fenced := s.renew()

@@ -40,7 +40,9 @@ func viewResponse(v lockapi.View) *lockdv1.InspectResponse {
 }
 
 func lockMessage(l *fsm.LockView) *lockdv1.Lock {
-	m := &lockdv1.Lock{Name: l.Name, Kind: lockdv1.Kind(l.Kind), Limit: uint32(l.Limit)}
+	m := &lockdv1.Lock{
+		Name: l.Name, Kind: lockdv1.Kind(l.Kind), Limit: uint32(l.Limit), Holds: l.Holds, Waits: l.Waits,
+	}
 	for i := range l.Holders {
 		h := &l.Holders[i]
 		m.Holders = append(m.Holders, &lockdv1.Holder{
@@ -69,7 +71,10 @@ func ViewOf(m *lockdv1.InspectResponse) lockapi.View {
 }
 
 func lockOf(m *lockdv1.Lock) fsm.LockView {
-	l := fsm.LockView{Name: m.GetName(), Kind: fsm.Kind(m.GetKind()), Limit: fsm.Permits(m.GetLimit())}
+	l := fsm.LockView{
+		Name: m.GetName(), Kind: fsm.Kind(m.GetKind()), Limit: fsm.Permits(m.GetLimit()),
+		Holds: m.GetHolds(), Waits: m.GetWaits(),
+	}
 	for _, h := range m.GetHolders() {
 		l.Holders = append(l.Holders, fsm.HolderView{
 			Session: fsm.SessionID(h.GetSession()), Label: h.GetLabel(), Owner: h.GetOwner(), Mode: fsm.Mode(h.GetMode()),

@@ -1428,8 +1428,10 @@ type Lock struct {
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Kind          Kind                   `protobuf:"varint,2,opt,name=kind,proto3,enum=lockd.v1.Kind" json:"kind,omitempty"` // unspecified when nobody holds or waits for the name
 	Limit         uint32                 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`                  // 0 unless a semaphore
-	Holders       []*Holder              `protobuf:"bytes,4,rep,name=holders,proto3" json:"holders,omitempty"`
-	Waiters       []*Waiter              `protobuf:"bytes,5,rep,name=waiters,proto3" json:"waiters,omitempty"`
+	Holders       []*Holder              `protobuf:"bytes,4,rep,name=holders,proto3" json:"holders,omitempty"`               // the first thousand
+	Waiters       []*Waiter              `protobuf:"bytes,5,rep,name=waiters,proto3" json:"waiters,omitempty"`               // the first thousand
+	Holds         uint32                 `protobuf:"varint,6,opt,name=holds,proto3" json:"holds,omitempty"`                  // all of them
+	Waits         uint32                 `protobuf:"varint,7,opt,name=waits,proto3" json:"waits,omitempty"`                  // all of them
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1497,6 +1499,20 @@ func (x *Lock) GetWaiters() []*Waiter {
 		return x.Waiters
 	}
 	return nil
+}
+
+func (x *Lock) GetHolds() uint32 {
+	if x != nil {
+		return x.Holds
+	}
+	return 0
+}
+
+func (x *Lock) GetWaits() uint32 {
+	if x != nil {
+		return x.Waits
+	}
+	return 0
 }
 
 // Holder is one hold of a name.
@@ -1979,13 +1995,15 @@ const file_lockd_v1_lockd_proto_rawDesc = "" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x19\n" +
 	"\bat_nanos\x18\x02 \x01(\x03R\aatNanos\x12$\n" +
 	"\x05locks\x18\x03 \x03(\v2\x0e.lockd.v1.LockR\x05locks\x12\x12\n" +
-	"\x04more\x18\x04 \x01(\bR\x04more\"\xac\x01\n" +
+	"\x04more\x18\x04 \x01(\bR\x04more\"\xd8\x01\n" +
 	"\x04Lock\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\"\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x0e.lockd.v1.KindR\x04kind\x12\x14\n" +
 	"\x05limit\x18\x03 \x01(\rR\x05limit\x12*\n" +
 	"\aholders\x18\x04 \x03(\v2\x10.lockd.v1.HolderR\aholders\x12*\n" +
-	"\awaiters\x18\x05 \x03(\v2\x10.lockd.v1.WaiterR\awaiters\"\xfc\x01\n" +
+	"\awaiters\x18\x05 \x03(\v2\x10.lockd.v1.WaiterR\awaiters\x12\x14\n" +
+	"\x05holds\x18\x06 \x01(\rR\x05holds\x12\x14\n" +
+	"\x05waits\x18\a \x01(\rR\x05waits\"\xfc\x01\n" +
 	"\x06Holder\x12\x18\n" +
 	"\asession\x18\x01 \x01(\x04R\asession\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12\x14\n" +
