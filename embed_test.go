@@ -18,17 +18,27 @@ var embedded = []string{
 	"github.com/boltdb/bolt", // raft-boltdb's migration of files from v1
 	"github.com/fatih/color",
 	"github.com/google/btree",
+	"github.com/hashicorp/errwrap",
 	"github.com/hashicorp/go-hclog",
 	"github.com/hashicorp/go-immutable-radix",
 	"github.com/hashicorp/go-metrics",
 	"github.com/hashicorp/go-msgpack/v2",
+	"github.com/hashicorp/go-multierror",
+	"github.com/hashicorp/go-sockaddr",
 	"github.com/hashicorp/golang-lru",
+	"github.com/hashicorp/memberlist", // gossip; of it come errwrap, multierror, sockaddr, dns and seed
 	"github.com/hashicorp/raft",
 	"github.com/hashicorp/raft-boltdb/v2",
 	"github.com/mattn/go-colorable",
 	"github.com/mattn/go-isatty",
+	"github.com/miekg/dns", // linked by memberlist, whose look-ups are not used
+	"github.com/sean-/seed",
 	"go.etcd.io/bbolt",
+	"golang.org/x/mod",  // of dns's generators: required, not linked
+	"golang.org/x/net",  // of dns
+	"golang.org/x/sync", // of dns's tests: required, not linked
 	"golang.org/x/sys",
+	"golang.org/x/tools", // of dns's generators: required, not linked
 }
 
 // TestReadme builds the programs of README.md, as their reader would.

@@ -37,7 +37,7 @@ var house = []room{
 		"golang.org/x/sys/unix", "golang.org/x/term", "google.golang.org/grpc"}},
 
 	{3, "cluster", []string{"github.com/hashicorp/raft", "github.com/hashicorp/raft-boltdb/v2", "go.etcd.io/bbolt",
-		"github.com/hashicorp/go-hclog", "golang.org/x/sys/unix"}},
+		"github.com/hashicorp/go-hclog", "github.com/hashicorp/memberlist", "golang.org/x/sys/unix"}},
 	{3, "lockapi/mem", nil},
 	{3, "lockapi/remote", []string{"google.golang.org/grpc", "google.golang.org/protobuf"}},
 

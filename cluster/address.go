@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"strconv"
 
@@ -70,6 +71,17 @@ func unspecified(address string) bool {
 	}
 	ip := net.ParseIP(host)
 	return host == "" || ip != nil && ip.IsUnspecified()
+}
+
+// portAbove is address with the port after its own, where gossip is if address is
+// a node's.
+func portAbove(address string) (string, bool) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", false
+	}
+	number, err := strconv.Atoi(port)
+	return net.JoinHostPort(host, strconv.Itoa(number+1)), err == nil && number > 0 && number < math.MaxUint16
 }
 
 // portBeneath is address with the port before its own.

@@ -27,7 +27,8 @@ type Config struct {
 
 	// Listen is the HOST:PORT to listen on. Required unless Port is given.
 	// Port 0 takes a free one, which must be the same at the next start only
-	// if Advertise names it.
+	// if Advertise names it. Gossip listens on the port above, in TCP and UDP,
+	// and is advertised there: see NoGossip.
 	Listen string
 
 	// Advertise is the HOST:PORT under which the other nodes reach this one.
@@ -35,11 +36,17 @@ type Config struct {
 	// unspecified (as 0.0.0.0 is).
 	Advertise string
 
-	// Join are HOST:PORTs of other nodes, to find the cluster that this node
-	// is to be a member of, or the empty nodes to form one with. One that
-	// answers is enough; the node's own address among them does no harm. Not
-	// looked at once the node is a member.
+	// Join are HOST:PORTs of other nodes, their own or those of their gossip, to
+	// find the cluster that this node is to be a member of, or the empty nodes to
+	// form one with. One that answers is enough; the node's own address among them
+	// does no harm. Once the node is a member, only gossip still looks at them.
 	Join []string
+
+	// NoGossip keeps the node from telling others its address, and from hearing
+	// theirs, by gossip. It then knows the addresses of Join, those that the nodes
+	// there tell of, and those of the members. Gossip is a hint: it makes nobody a
+	// member.
+	NoGossip bool
 
 	// BootstrapExpect is how many empty nodes form a new cluster together, the
 	// same number on each of them. 0 never forms one: the node waits to be

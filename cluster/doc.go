@@ -101,6 +101,7 @@
 //	spread.go          outcomes to their nodes   machine.go              fsm behind raft
 //	leadership.go      who leads                 clock.go                machine time
 //	formation.go       how a cluster begins      peers.go                whom a node speaks with
+//	gossip.go          who says where it is      gossip_filter.go        what of it is refused
 //	storage.go         what is on disk           errors.go               raft's errors, understood once
 //
 // # What it does not do

@@ -45,6 +45,7 @@ type formerOptions struct {
 	identity *identity
 	peers    *peers
 	hooks    hooks
+	hints    func() []string // addresses that gossip tells of; nil without
 	logger   *slog.Logger
 }
 
@@ -238,6 +239,9 @@ func (o *former) keep(next saved) error {
 func (o *former) round(ctx context.Context, calls *sync.WaitGroup, ask []string) time.Duration {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.hints != nil {
+		o.formation.hinted(o.now(), o.hints())
+	}
 	addresses := o.formation.addresses()
 	for address := range o.trouble {
 		if !slices.Contains(addresses, address) {
@@ -271,11 +275,17 @@ func (o *former) report() report {
 	return r
 }
 
+// answered tells that an error is the answer of a node.
+func answered(err error) bool {
+	var refused *transport.RefusedError
+	return errors.Is(err, transport.ErrKey) || errors.Is(err, transport.ErrCluster) || errors.Is(err, transport.ErrSelf) ||
+		errors.As(err, &refused)
+}
+
 // call sends q to address and takes in what comes back.
 func (o *former) call(ctx context.Context, address string, q request) {
 	a, err := o.peers.ask(ctx, address, q)
-	var unreachable *net.OpError
-	if errors.As(err, &unreachable) && slices.Contains(o.config.Join, address) {
+	if err != nil && !answered(err) && slices.Contains(o.config.Join, address) {
 		// A gossip address will do as well: the service is one port beneath.
 		if beneath, ok := portBeneath(address); ok {
 			if b, errBeneath := o.peers.ask(ctx, beneath, q); errBeneath == nil {

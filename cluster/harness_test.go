@@ -148,7 +148,7 @@ func (w *world) start(id string) {
 	c := w.nodes[id]
 	cfg := Config{
 		ID: id, DataDir: filepath.Join(w.dir, id), Port: c.port, ClusterKey: w.key,
-		BootstrapExpect: w.expect, HeartbeatTimeout: 300 * time.Millisecond,
+		BootstrapExpect: w.expect, HeartbeatTimeout: 300 * time.Millisecond, NoGossip: true,
 	}
 	if os.Getenv("LOCKD_TEST_LOG") != "" {
 		cfg.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil)).With("at", id)

@@ -82,6 +82,25 @@ func (n *Node) member(id string) (fsm.Member, bool) {
 	return m, known
 }
 
+// memberAddresses are where the other members are, by raft's latest configuration.
+func (n *Node) memberAddresses() []string {
+	var all []string
+	for _, s := range n.servers() {
+		if string(s.ID) != n.cfg.ID {
+			all = append(all, string(s.Address))
+		}
+	}
+	return all
+}
+
+// hints are the addresses of nodes that gossip tells of.
+func (n *Node) hints() []string {
+	if n.gossip == nil {
+		return nil
+	}
+	return n.gossip.addresses()
+}
+
 // voter tells whether a node is a voter in the latest configuration.
 func (n *Node) voter(id string) bool {
 	for _, s := range n.servers() {

@@ -32,6 +32,7 @@ type Node struct {
 	raft     *raft.Raft
 	started  atomic.Pointer[raft.Raft] // raft, for what raft itself calls while it starts
 	former   *former
+	gossip   *gossip // nil without
 	listener net.Listener
 
 	pendings   *pendings
@@ -117,6 +118,11 @@ func (n *Node) open() (err error) {
 		n.ownPort = true
 	}
 	n.address = n.cfg.advertised(n.port.Addr())
+	if !n.cfg.NoGossip {
+		if n.gossip, err = newGossip(gossiped{n.cfg.ID, n.address}, n.port.Addr(), &n.cfg, n.memberAddresses); err != nil {
+			return err
+		}
+	}
 	n.pendings = newPendings(n.now)
 	n.subs = newSubscriptions()
 	n.machine = newMachine(n.pendings, n.subs, n.fail, n.hasFailed, &n.cfg)
@@ -143,7 +149,7 @@ func (n *Node) open() (err error) {
 		return leader
 	}))
 	n.former = newFormer(formerOptions{
-		config: &n.cfg, identity: n.identity, peers: n.peers, logger: n.cfg.Logger,
+		config: &n.cfg, identity: n.identity, peers: n.peers, hints: n.hints, logger: n.cfg.Logger,
 		hooks: hooks{bootstrap: n.bootstrap, addMember: n.addMember, leaderHint: n.Leader, voter: n.voter},
 	})
 	n.listener = n.port.Node()
@@ -158,6 +164,9 @@ func (n *Node) start() {
 	n.parts.Go(func() { n.catchUp(n.ctx) })
 	n.parts.Go(func() { n.takeSnapshots(n.ctx) })
 	n.parts.Go(n.accept)
+	if n.gossip != nil {
+		n.parts.Go(func() { n.gossip.run(n.ctx) })
+	}
 	n.parts.Go(func() {
 		if err := n.former.run(n.ctx); err != nil && n.ctx.Err() == nil {
 			n.fail(err)

@@ -68,19 +68,25 @@ func (f *formation) heard(now time.Duration, r report) {
 	if _, ok := f.seen[key]; ok || len(f.seen) < seenMax {
 		f.seen[key] = sighting{report: r, at: now}
 	}
-	for _, address := range r.Known {
-		if _, ok := f.hints[address]; ok || len(f.hints) < hintsMax {
-			f.hints[address] = now
-		}
-	}
+	f.hinted(now, r.Known)
 	for key, s := range f.seen {
 		if now-s.at > stuckAfter {
 			delete(f.seen, key)
 		}
 	}
+}
+
+// hinted takes in addresses that others named, and forgets those that nobody
+// names any more.
+func (f *formation) hinted(now time.Duration, addresses []string) {
 	for address, at := range f.hints {
 		if now-at > stuckAfter {
 			delete(f.hints, address)
+		}
+	}
+	for _, address := range addresses {
+		if _, ok := f.hints[address]; ok || len(f.hints) < hintsMax {
+			f.hints[address] = now
 		}
 	}
 }

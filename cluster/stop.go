@@ -93,6 +93,9 @@ func (n *Node) release() error {
 	if n.carrier != nil {
 		err = errors.Join(err, n.carrier.Close())
 	}
+	if n.gossip != nil {
+		n.gossip.close()
+	}
 	if n.listener != nil {
 		_ = n.listener.Close()
 	}

@@ -49,5 +49,15 @@ func clusterFaults() []fault {
 			file: "cluster/machine.go", old: "known && own != c.Hash", new: "known && own == 0",
 			pkg: pkg, test: "TestMachineComparesTheChain|TestDivergedNodeStops",
 		},
+		{
+			name: "gossip: what is compressed reaches the library", property: "bytes of strangers cost no more than they are",
+			file: "cluster/gossip_filter.go", old: "case b[0] == gossipCompressed:", new: "case len(b) > 1<<20:",
+			pkg: pkg, test: "TestGossipFilter",
+		},
+		{
+			name: "gossip: nobody asks at the addresses that it tells", property: "one address that lives is enough to be found",
+			file: "cluster/former.go", old: "o.formation.hinted(o.now(), o.hints())", new: "_ = o.hints",
+			pkg: pkg, test: "TestLateJoinerFindsTheCluster",
+		},
 	}
 }

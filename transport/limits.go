@@ -19,6 +19,9 @@ const (
 	// open at a time. Those of nodes are not counted: a crowd of clients must
 	// not stop the cluster.
 	ClientsMax = 16384
+	// pairTries: a port that is free by chance has a free one above it nearly
+	// always.
+	pairTries = 16
 	// FaceBacklog connections wait in a face to be accepted, as in a kernel.
 	FaceBacklog = 128
 

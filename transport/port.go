@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -72,11 +74,18 @@ type Port struct {
 	work      sync.WaitGroup
 }
 
-// Listen opens a Port on a TCP address, HOST:PORT; port 0 takes a free one.
+// Listen opens a Port on a TCP address, HOST:PORT; port 0 takes a free one, above
+// which another is free, in TCP and UDP: a node's gossip goes there.
 // Connections are refused by protocol until somebody takes its face.
 func Listen(address string, o Options) (*Port, error) {
-	config := net.ListenConfig{KeepAliveConfig: keepAlive()}
-	listener, err := config.Listen(context.Background(), "tcp", address)
+	listener, err := listen(address)
+	for range pairTries {
+		if err != nil || !zeroPort(address) || aboveIsFree(listener.Addr()) {
+			break
+		}
+		_ = listener.Close()
+		listener, err = listen(address)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("transport: %w", err)
 	}
@@ -86,6 +95,35 @@ func Listen(address string, o Options) (*Port, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+func listen(address string) (net.Listener, error) {
+	config := net.ListenConfig{KeepAliveConfig: keepAlive()}
+	return config.Listen(context.Background(), "tcp", address)
+}
+
+func zeroPort(address string) bool {
+	_, port, err := net.SplitHostPort(address)
+	return err == nil && port == "0"
+}
+
+// aboveIsFree tells whether the port above address was free a moment ago.
+func aboveIsFree(address net.Addr) bool {
+	at, ok := address.(*net.TCPAddr)
+	if !ok || at.Port == math.MaxUint16 {
+		return false
+	}
+	above := net.JoinHostPort(at.IP.String(), strconv.Itoa(at.Port+1))
+	tcp, err := net.Listen("tcp", above)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = tcp.Close() }()
+	udp, err := net.ListenPacket("udp", above)
+	if err != nil {
+		return false
+	}
+	return udp.Close() == nil
 }
 
 // NewPort makes a Port of a listener that exists, which it owns from then on.
