@@ -53,8 +53,8 @@ func (c *Client) Inspect(ctx context.Context, q Query) (View, error) {
 		if err == nil || !again || errors.Is(err, ErrClosed) || ctx.Err() != nil {
 			return view, wrapped("inspect", q.Name, err)
 		}
-		if err := pause(ctx, backoff(n)); err != nil {
-			return View{}, wrapped("inspect", q.Name, fmt.Errorf("%w: %w", ErrUnavailable, err))
+		if ended := pause(ctx, PauseAfter(err, n)); ended != nil {
+			return View{}, wrapped("inspect", q.Name, fmt.Errorf("%w: %w", ErrUnavailable, ended))
 		}
 	}
 }

@@ -38,7 +38,8 @@ var (
 	ErrConflict = errors.New("conflicts with how the name is used now")
 	// ErrUnsupported: the cluster's feature level or the backend does not have this.
 	ErrUnsupported = errors.New("not supported here")
-	// ErrUnavailable: never sent, because no node with a leader was found.
+	// ErrUnavailable: never sent, because no node with a leader was found; or
+	// never taken, because it had too much to do (ErrOverloaded, too).
 	ErrUnavailable = errors.New("unavailable: no node with a leader was found")
 	// ErrClosed: the client or backend was closed.
 	ErrClosed = errors.New("closed")

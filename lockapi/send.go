@@ -66,7 +66,7 @@ func (s *session) do(ctx context.Context, c *fsm.Command, patient bool) (fsm.Res
 			s.end(err)
 			return r, s.cause()
 		case ctx.Err() == nil && (patient || unavailable || sent):
-			if pause(ctx, backoff(n)) == nil {
+			if pause(ctx, min(PauseAfter(err, n), s.ttl/doubtShare)) == nil {
 				continue
 			}
 		}
