@@ -102,6 +102,13 @@ func (f *forwardServer) refuse() {
 	}
 }
 
+// count is how many streams of other nodes there are.
+func (f *forwardServer) count() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.streams)
+}
+
 func (f *forwardServer) open(s *stream) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

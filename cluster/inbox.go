@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lockd-io/lockd/fsm"
@@ -61,6 +62,8 @@ type inbox struct {
 	// forming tells that what is committed now may lie on too few disks for
 	// clients to be told so; nil if that cannot be.
 	forming func() bool
+	// refused counts what there was no room for; nil: nobody asks.
+	refused *atomic.Uint64
 }
 
 func newInbox(now func() time.Duration, company func(fsm.SessionID) time.Duration) *inbox {
@@ -118,8 +121,11 @@ func (b *inbox) putAll(origin *stream, commands []fsm.Command) bool {
 // add takes commands that may wait for others that long. It copies.
 func (b *inbox) add(raw []byte, items []item, wait time.Duration) bool {
 	b.mu.Lock()
-	if b.closed || len(b.batch.raw)+len(raw) > inboxBytesMax {
+	if full := len(b.batch.raw)+len(raw) > inboxBytesMax; full || b.closed {
 		b.mu.Unlock()
+		if full && b.refused != nil {
+			b.refused.Add(1)
+		}
 		return false
 	}
 	ring := b.scheduleLocked(wait)
@@ -170,6 +176,13 @@ func (b *inbox) take(to *batch) (taken bool, again time.Duration) {
 	*to, b.batch = b.batch, *to
 	b.urgent = false
 	return true, 0
+}
+
+// size is how many bytes wait.
+func (b *inbox) size() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.batch.raw)
 }
 
 // close refuses everything from now on. What is left is proposed by nobody.

@@ -50,6 +50,10 @@ type leadership struct {
 	held    *reign     // the reign while raft says that this node leads
 	office  *office
 	stopped bool
+	lastID  string        // the last leader
+	changes uint64        // of it, so far
+	running *reign        // whose uncounted time is not in the next yet
+	past    time.Duration // uncounted
 
 	next chan *reign // capacity 1: the newest reign to be run
 }
@@ -134,6 +138,10 @@ func (l *leadership) publishLocked() {
 	if next.id == old.id && next.address == old.address && next.reign == old.reign {
 		return
 	}
+	if next.id != "" && next.id != l.lastID {
+		l.changes++
+		l.lastID = next.id
+	}
 	l.office = next
 	close(old.changed)
 }
@@ -156,8 +164,31 @@ func (l *leadership) rule(ctx context.Context) {
 	}
 }
 
+// counted is what is counted here: changes of the leader, and time that this
+// node did not count while it led.
+func (l *leadership) counted() (changes uint64, uncounted time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if uncounted = l.past; l.running != nil {
+		uncounted += l.running.uncounted()
+	}
+	return l.changes, uncounted
+}
+
+// account makes r the reign that runs; nil is none.
+func (l *leadership) account(r *reign) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.running != nil {
+		l.past += l.running.uncounted()
+	}
+	l.running = r
+}
+
 func (l *leadership) reign(r *reign) {
+	l.account(r)
 	err := r.run()
+	l.account(nil)
 	l.end(r)
 	r.logger.Info("leading no more", "term", r.term, "uncounted", r.uncounted(), "why", err)
 	again := time.NewTimer(reignAgainAfter)

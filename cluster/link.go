@@ -167,7 +167,11 @@ func (l *link) tend(ctx context.Context) {
 			}
 			s.putFrame(framePing, nil)
 		}
-		l.pendings.resend(l.refused.Swap(false))
+		why := bySilence
+		if l.refused.Swap(false) {
+			why = byRefusal
+		}
+		l.pendings.resend(why)
 	}
 }
 

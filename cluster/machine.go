@@ -24,9 +24,10 @@ const installsMax = 5
 // file that knows both. Apply, Snapshot and Restore are raft's; they come from
 // one goroutine.
 type machine struct {
-	mu    sync.Mutex // guards state and the fields of facts; held during an Apply
+	mu    sync.Mutex // guards state, facts and tally; held during an Apply
 	state *fsm.State
 	facts facts
+	tally tally
 
 	// raft's goroutine only:
 	entry    fsm.Entry // scratch of Apply
@@ -37,6 +38,7 @@ type machine struct {
 	level    atomic.Uint32 // facts.level, without the lock
 	reigning atomic.Bool   // this node proposes: Apply returns its outcomes
 	large    chan struct{} // capacity 1: a snapshot is due
+	taken    *atomic.Uint64
 
 	snapshotBytes int64
 	pendings      *pendings
@@ -69,7 +71,7 @@ var errFailed = errors.New("cluster: the node has failed")
 func newMachine(p *pendings, s *subscriptions, fail func(error), failed func() bool, cfg *Config) *machine {
 	m := &machine{
 		state: fsm.New(), pendings: p, subs: s, fail: fail, failed: failed,
-		large: make(chan struct{}, 1), snapshotBytes: cfg.SnapshotBytes, logger: cfg.Logger,
+		large: make(chan struct{}, 1), taken: new(atomic.Uint64), snapshotBytes: cfg.SnapshotBytes, logger: cfg.Logger,
 	}
 	m.publishLocked()
 	return m
@@ -161,6 +163,7 @@ func (m *machine) advance(log *raft.Log) (_ []fsm.Outcome, _ facts, err error) {
 	}
 	outcomes := m.state.Apply(fsm.Index(log.Index), fsm.Term(log.Term), &m.entry)
 	m.publishLocked()
+	m.tally.count(len(log.Data), m.entry.Commands, outcomes)
 	m.installs = 0
 	return outcomes, m.facts, nil
 }
@@ -182,7 +185,29 @@ func (m *machine) Snapshot() (raft.FSMSnapshot, error) {
 		return nil, errFailed
 	}
 	m.size = 0
-	return frozen{m.view()}, nil
+	begun := time.Now()
+	view := m.view()
+	m.paused(time.Since(begun))
+	return frozen{view, m.taken}, nil
+}
+
+// paused notes for how long no entry could be applied.
+func (m *machine) paused(d time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.tally.pause = max(m.tally.pause, d)
+}
+
+// counted fills in what the machine counts.
+func (m *machine) counted(to *Metrics) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t := &m.tally
+	to.AppliedIndex, to.MachineTime = m.facts.applied, time.Duration(m.facts.now)
+	to.Entries, to.EntryBytes, to.Commands, to.Answers = t.entries, t.bytes, t.commands, t.answers
+	to.ExpiredSessions, to.ExpiredGrants, to.ExpiredWaits = t.sessions, t.grants, t.waits
+	to.SnapshotsInstalled, to.ApplyPauseMax = t.installed, t.pause
+	to.Sessions, to.Grants, to.Waiters = m.state.Sizes()
 }
 
 // grown counts the bytes since the last snapshot, and asks for the next.
@@ -208,6 +233,7 @@ func (m *machine) Restore(r io.ReadCloser) error {
 		return m.failing(fmt.Errorf("%w: %d snapshots installed and no entry applied after any of them",
 			ErrStuck, m.installs))
 	}
+	begun := time.Now()
 	state, err := fsm.Restore(r)
 	if err != nil {
 		return m.failing(fmt.Errorf("%w: snapshot: %w", ErrCorrupt, err))
@@ -215,6 +241,7 @@ func (m *machine) Restore(r io.ReadCloser) error {
 	m.mu.Lock()
 	m.state = state
 	m.publishLocked()
+	m.tally.installed++
 	m.mu.Unlock()
 	m.size = 0
 	m.logger.Info("snapshot restored", "index", state.Applied())
@@ -222,7 +249,8 @@ func (m *machine) Restore(r io.ReadCloser) error {
 	m.pendings.fromSnapshot(state.Applied(), m.lookup, &m.tell)
 	m.subs.restored(m)
 	m.tell.tell()
-	m.pendings.resend(true)
+	m.pendings.resend(bySnapshot)
+	m.paused(time.Since(begun))
 	return nil
 }
 
@@ -248,14 +276,21 @@ func (m *machine) undelivered(id fsm.SessionID) (events []fsm.Outcome, ended boo
 }
 
 // frozen is a state on its way into a snapshot.
-type frozen struct{ view *fsm.View }
+type frozen struct {
+	view  *fsm.View
+	taken *atomic.Uint64
+}
 
 // Persist writes the snapshot; on an error there is none.
 func (f frozen) Persist(sink raft.SnapshotSink) error {
 	if _, err := f.view.WriteTo(sink); err != nil {
 		return errors.Join(err, sink.Cancel())
 	}
-	return sink.Close()
+	err := sink.Close()
+	if err == nil {
+		f.taken.Add(1)
+	}
+	return err
 }
 
 // Release has nothing to release: a View is memory.

@@ -22,7 +22,7 @@ var errNotLeader = errors.New("cluster: this node does not lead")
 // beginReign makes the reign for a leadership that was just gained.
 func (n *Node) beginReign() *reign {
 	r := newReign(n.machine, n.propose, n.now, n.cfg.HeartbeatTimeout, n.fail, n.cfg.Logger)
-	r.inbox.forming = n.forming
+	r.inbox.forming, r.inbox.refused = n.forming, &n.counters.inboxRefused
 	return r
 }
 
@@ -33,10 +33,15 @@ func (n *Node) endReign() { n.server.refuse() }
 // term of the caller's: an entry that waits while this node loses and regains
 // the leadership is committed all the same, which is why it bears its own (T3).
 func (n *Node) propose(entry []byte) (*applied, error) {
+	begun := time.Now()
 	future := n.raft.Apply(entry, 0)
 	if err := future.Error(); err != nil {
+		if fateOf(err) == fateRefused {
+			n.counters.again.Add(1)
+		}
 		return nil, err
 	}
+	n.counters.proposals.observe(time.Since(begun))
 	switch out := future.Response().(type) {
 	case *applied:
 		return out, nil

@@ -43,6 +43,7 @@ type Node struct {
 	link       *link
 	reads      reads
 	readiness  readiness
+	counters   counters
 	formed     atomic.Bool // forming will not be true again
 	doings     sync.Pool
 
@@ -108,6 +109,7 @@ func (n *Node) open() (err error) {
 	if n.storage, err = openStorage(n.cfg.DataDir, &n.cfg, n.fail); err != nil {
 		return err
 	}
+	n.storage.guard.writes = &n.counters.logWrites
 	if n.stage.diskPatience > 0 {
 		n.storage.guard.patience = n.stage.diskPatience
 	}
@@ -126,6 +128,7 @@ func (n *Node) open() (err error) {
 	n.pendings = newPendings(n.now)
 	n.subs = newSubscriptions()
 	n.machine = newMachine(n.pendings, n.subs, n.fail, n.hasFailed, &n.cfg)
+	n.machine.taken = &n.counters.taken
 	n.peers = newPeers(peersOptions{
 		identity: n.identity, address: n.address, key: n.cfg.ClusterKey,
 		member: n.member, fail: n.fail, logger: n.cfg.Logger,

@@ -84,6 +84,8 @@ type pendings struct {
 	progress time.Duration // when an answer last came
 	applied  fsm.Index     // the last entry applied here
 	closed   error         // why nothing is taken any more
+	refused  uint64        // because of pendingMax, so far
+	resent   [causes]uint64
 
 	route atomic.Pointer[route]
 	now   func() time.Duration
@@ -135,6 +137,7 @@ func (p *pendings) add(c *fsm.Command, into **fsm.View, answer func(fsm.Result, 
 		return wait{w, extra}, to, nil
 	}
 	if len(p.byKey) >= pendingMax {
+		p.refused++
 		return wait{}, nil, errNeverSent(errFull)
 	}
 	w = &pending{key: key, op: c.Op, session: c.Session, sum: sum, into: into}
@@ -205,6 +208,15 @@ func (p *pendings) close(why error) {
 	p.mu.Unlock()
 	sent.tell()
 	unsent.tell()
+}
+
+// counted fills in what is counted here.
+func (p *pendings) counted(to *Metrics) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	to.Pending, to.PendingRefused = len(p.byKey), p.refused
+	to.ResentRoute, to.ResentRefused = p.resent[byRoute], p.resent[byRefusal]
+	to.ResentSilence, to.ResentSnapshot = p.resent[bySilence], p.resent[bySnapshot]
 }
 
 func (p *pendings) link(w *pending) {

@@ -279,7 +279,7 @@ func TestResendWithoutProgress(t *testing.T) {
 	b.ask(release(1, 1))
 	var at []time.Duration
 	for ; b.at < 20*time.Second; b.at += 250 * time.Millisecond {
-		if b.resend(false) > 0 {
+		if b.resend(bySilence) > 0 {
 			at = append(at, b.at)
 		}
 	}
@@ -305,7 +305,7 @@ func TestResendWhileOthersAreAnswered(t *testing.T) {
 		b.ask(c)
 		b.leader(c, fsm.Result{Status: fsm.StatusOK, Index: 1})
 		seq++
-		b.resend(false)
+		b.resend(bySilence)
 	}
 	if b.at < 2*time.Second || b.at > 3*time.Second {
 		t.Errorf("sent again at %v, want 2 s", b.at)
@@ -337,7 +337,7 @@ func TestReadWaitsForOwnApply(t *testing.T) {
 	b.leader(c, ok)
 	b.want(l)
 	b.at = time.Minute
-	if n := b.resend(false); n != 0 {
+	if n := b.resend(bySilence); n != 0 {
 		t.Error("sent again though it is in the log")
 	}
 	if err := b.apply(c, ok); err != nil {

@@ -20,6 +20,7 @@ import (
 type guard struct {
 	patience time.Duration // of one write
 	fail     func(error)
+	writes   *histogram // of the log; nil counts nothing
 
 	writing atomic.Int32 // writes under way
 	mu      sync.Mutex   // guards failed
@@ -119,7 +120,10 @@ func (l guardedLogs) GetLog(index uint64, entry *raft.Log) error {
 func (l guardedLogs) StoreLog(entry *raft.Log) error { return l.StoreLogs([]*raft.Log{entry}) }
 
 func (l guardedLogs) StoreLogs(entries []*raft.Log) error {
-	return l.guard.write("append to the log", func() error { return l.store.StoreLogs(entries) })
+	begun := time.Now()
+	err := l.guard.write("append to the log", func() error { return l.store.StoreLogs(entries) })
+	l.guard.writes.observe(time.Since(begun))
+	return err
 }
 
 // DeleteRange deletes a prefix in steps, between which appends get their turn;

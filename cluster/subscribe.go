@@ -54,6 +54,7 @@ const (
 type subscriptions struct {
 	mu        sync.Mutex // guards the fields and all subscriptions
 	bySession map[fsm.SessionID][]*subscription
+	dropped   uint64 // events that found no room
 	closed    bool
 }
 
@@ -162,7 +163,9 @@ func (s *subscriptions) deliver(outcomes []fsm.Outcome, from source) {
 func (s *subscriptions) deliverLocked(o *fsm.Outcome, from source) {
 	for _, sub := range s.bySession[o.Key.Session] {
 		if sub.incarnation == o.Key.Incarnation {
-			sub.give(o, from)
+			if !sub.give(o, from) {
+				s.dropped++
+			}
 		}
 	}
 	if o.Kind == fsm.OutcomeEnded {
@@ -170,15 +173,15 @@ func (s *subscriptions) deliverLocked(o *fsm.Outcome, from source) {
 	}
 }
 
-// give never blocks. What does not fit is dropped: the machine keeps it until
-// the session acknowledges it, and repeats it with the next renewal.
-func (sub *subscription) give(o *fsm.Outcome, from source) {
+// give never blocks. What does not fit is dropped (false): the machine keeps it
+// until the session acknowledges it, and repeats it with the next renewal.
+func (sub *subscription) give(o *fsm.Outcome, from source) bool {
 	if o.Kind == fsm.OutcomeEnded {
 		sub.events <- *o // its own place
-		return
+		return true
 	}
 	if o.Event <= sub.seen {
-		return
+		return true
 	}
 	h := &sub.heard[o.Event%eventsRemembered]
 	if h.event != o.Event {
@@ -186,12 +189,21 @@ func (sub *subscription) give(o *fsm.Outcome, from source) {
 	}
 	h.from[from]++
 	if h.from[from] <= h.given {
-		return // the other source told it already
+		return true // the other source told it already
 	}
 	h.given = h.from[from]
-	if len(sub.events) < eventsBuffered {
-		sub.events <- *o
+	if len(sub.events) >= eventsBuffered {
+		return false
 	}
+	sub.events <- *o
+	return true
+}
+
+// counted fills in what is counted here.
+func (s *subscriptions) counted(to *Metrics) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	to.Attached, to.EventsDropped = len(s.bySession), s.dropped
 }
 
 // restored gives everybody what the state says that they have not heard: this

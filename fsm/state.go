@@ -102,6 +102,12 @@ func (s *State) Applied() Index { return s.applied }
 // Level is the feature level.
 func (s *State) Level() Level { return s.level }
 
+// Sizes are how many sessions live (the reserved one aside), and how many names
+// are held and waits parked.
+func (s *State) Sizes() (sessions, held, waits int) {
+	return s.sessions.Len() - 1, s.grants.Len(), s.parked.Len()
+}
+
 // Member is what the state knows of a node's identity.
 func (s *State) Member(id string) (Member, bool) {
 	s.probe.member.ID = id
