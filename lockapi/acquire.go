@@ -19,7 +19,7 @@ const grace = 100 * time.Millisecond
 // guarded by session.mu.
 type acquiring struct {
 	cmd  fsm.Command
-	want [1]fsm.Want // cmd.Wants
+	want [1]fsm.Want // cmd.Wants, if that is one
 	sent time.Duration
 
 	parked  bool
@@ -40,12 +40,14 @@ func (a *acquiring) jobDone() {
 	}
 }
 
-func newAcquiring(ctx context.Context, m *Mutex, wait bool) *acquiring {
+func newAcquiring(ctx context.Context, q *request, wait bool) *acquiring {
 	a := &acquiring{cmd: fsm.Command{
-		Op: fsm.OpAcquire, Owner: m.owner, MaxHold: fsm.Duration(m.maxHold),
+		Op: fsm.OpAcquire, Wants: q.wants, Owner: q.owner, MaxHold: fsm.Duration(q.maxHold),
 	}}
-	a.want[0] = fsm.Want{Name: m.name, Kind: fsm.KindLock, Mode: fsm.Exclusive}
-	a.cmd.Wants = a.want[:]
+	if q.wants == nil {
+		a.want[0] = q.want
+		a.cmd.Wants = a.want[:]
+	}
 	if !wait {
 		return a
 	}
@@ -60,10 +62,10 @@ func newAcquiring(ctx context.Context, m *Mutex, wait bool) *acquiring {
 	return a
 }
 
-// acquire is Mutex.Acquire within one session. ErrSessionGone says that it is
-// to be tried under another.
-func (s *session) acquire(ctx context.Context, m *Mutex, wait bool) (*Grant, error) {
-	a := newAcquiring(ctx, m, wait)
+// acquire is Acquire within one session. ErrSessionGone says that it is to be
+// tried under another.
+func (s *session) acquire(ctx context.Context, q *request, wait bool) (*Grant, error) {
+	a := newAcquiring(ctx, q, wait)
 	if _, err := s.issue(ctx, &a.cmd, a, ordinary); err != nil {
 		if ctx.Err() != nil {
 			err = fmt.Errorf("%w: %w", ErrNotAcquired, err)
@@ -134,10 +136,7 @@ func (s *session) granted(a *acquiring, r fsm.Result) {
 		s.drop(drop{grant: r.Grant, part: a})
 		return
 	}
-	g := &Grant{
-		Name: a.cmd.Wants[0].Name, Token: r.Token,
-		session: s, id: r.Grant, until: r.Until, count: r.Count, place: -1,
-	}
+	g := newGrant(s, a.cmd.Wants, r)
 	a.grant = g
 	s.grants[g.id] = g
 	switch early, lost := s.lostEarly[g.id]; {
@@ -161,7 +160,7 @@ func (s *session) outcome(ctx context.Context, a *acquiring) (*Grant, error) {
 			return nil, s.cause()
 		case a.settled && a.grant == nil:
 			s.unlock()
-			return nil, refused(ctx, a.result)
+			return nil, refused(a)
 		case a.settled && a.grant.cause != nil:
 			s.unlock()
 			return nil, a.grant.cause
@@ -207,9 +206,9 @@ func (s *session) outcome(ctx context.Context, a *acquiring) (*Grant, error) {
 }
 
 // refused is the error of an acquire that ended without a grant.
-func refused(ctx context.Context, r fsm.Result) error {
-	err := ErrorOf(r)
-	if r.Status == fsm.StatusTimeout {
+func refused(a *acquiring) error {
+	err := Refusal(a.cmd.Wants, a.result)
+	if a.result.Status == fsm.StatusTimeout {
 		return fmt.Errorf("%w: %w", err, context.DeadlineExceeded)
 	}
 	if err == nil {
@@ -229,10 +228,7 @@ func (s *session) withdraw(ctx context.Context, a *acquiring, why error) error {
 		delete(s.acquires, a.cmd.Seq)
 		s.settleSeq(a.cmd.Seq)
 		s.unlock()
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("%w: %w", ErrUnavailable, err)
-		}
-		return why
+		return unsent(ctx, why)
 	case !a.settled:
 		a.abandoned = true
 		a.jobs++
@@ -262,6 +258,18 @@ func (s *session) withdraw(ctx context.Context, a *acquiring, why error) error {
 	case <-timer.C:
 		return fmt.Errorf("%w: %w", ErrUnknown, cause)
 	}
+}
+
+// unsent is the error of what was never sent: why, and ctx's if that has ended.
+func unsent(ctx context.Context, why error) error {
+	err := ctx.Err()
+	switch full := new(OverloadError); {
+	case err == nil:
+		return why
+	case errors.As(why, &full):
+		return fmt.Errorf("%w: %w", full, err)
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }
 
 // abandon withdraws an acquire that is not answered, or waits. Until this is

@@ -39,10 +39,6 @@ func New(b Backend, o Options) (*Client, error) {
 	return &Client{backend: b, options: o.withDefaults(), closed: make(chan struct{})}, nil
 }
 
-// Mutex is the exclusive lock called name. Nothing is sent and name is not
-// checked before the first acquire.
-func (c *Client) Mutex(name string) *Mutex { return &Mutex{client: c, name: name} }
-
 // Inspect reads locks: what every acknowledged change left, unless q is stale.
 // It takes no lock and opens no session. It asks again while nobody answers,
 // until ctx ends.

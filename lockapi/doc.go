@@ -22,14 +22,18 @@
 // background, which holds what is acquired through it. One per process is
 // enough; any number of goroutines share it.
 //
-// A Mutex is a name. A Grant is one successful acquire of it, with a fencing
-// Token: greater than that of any hold before, of any name, for ever. Every
+// A Mutex is a name that one owner holds at a time; an RWMutex one that readers
+// share; a Semaphore a number of permits; an All several of these, held together
+// or not at all. A Grant is one successful acquire, with a fencing Token for each
+// name: greater than that of any hold before, of any name, for ever. Every
 // acquire is its own owner, so that goroutines exclude each other; WithOwner
-// makes acquires of one owner re-entrant.
+// makes acquires of one owner re-entrant, but for permits: more of them are more.
 //
 // # What you may rely on
 //
-//   - At most one owner holds a lock, as the service sees it.
+//   - At most one owner holds a lock, as the service sees it, or any number that
+//     share it; the permits of a semaphore that are held are never more than its
+//     limit.
 //   - While Grant.Valid is true the service has not given the lock to anybody
 //     else, however slow the network and however wrong the clocks, as long as
 //     their rates differ by less than a thousandth. The client counts from when

@@ -26,15 +26,17 @@ var (
 	ErrSessionGone = errors.New("session gone: it expired or was closed")
 	// ErrFenced: another process has resumed this session; this one must stop.
 	ErrFenced = errors.New("fenced: a later incarnation of the session took over")
-	// ErrDenied: the secret is not the session's.
+	// ErrDenied: the secret is not the session's, or (of a command on somebody's
+	// behalf, which is not told more) there is no such session.
 	ErrDenied = errors.New("denied: wrong secret for the session")
 	// ErrLimit: a limit would be exceeded; errors.As with *LimitError tells which.
 	// Nothing was changed.
 	ErrLimit = errors.New("limit exceeded")
 	// ErrInvalid: the request is malformed; it was refused and nothing changed.
 	ErrInvalid = errors.New("invalid request")
-	// ErrConflict: the name is of another kind, or its owner holds it in another
-	// mode. Nothing was changed.
+	// ErrConflict: the name is of another kind, its owner holds it in another mode,
+	// or the semaphore has another limit; errors.As with *ConflictError tells
+	// which. Nothing was changed.
 	ErrConflict = errors.New("conflicts with how the name is used now")
 	// ErrUnsupported: the cluster's feature level or the backend does not have this.
 	ErrUnsupported = errors.New("not supported here")
@@ -74,7 +76,7 @@ func ErrorOf(r fsm.Result) error {
 		return ErrSessionGone
 	case fsm.StatusFenced:
 		return ErrFenced
-	case fsm.StatusBadSecret:
+	case fsm.StatusBadSecret, fsm.StatusNobody:
 		return ErrDenied
 	case fsm.StatusLimit:
 		return &LimitError{Limit: r.Limit, Value: r.Value}
@@ -84,7 +86,9 @@ func ErrorOf(r fsm.Result) error {
 		}
 		return ErrInvalid
 	case fsm.StatusKindConflict, fsm.StatusModeConflict:
-		return ErrConflict
+		return &ConflictError{}
+	case fsm.StatusLimitConflict:
+		return &ConflictError{Kind: fsm.KindSemaphore, Limit: fsm.Permits(r.Value)}
 	case fsm.StatusLevel:
 		return ErrUnsupported
 	case fsm.StatusAbandoned, fsm.StatusOldSeq:

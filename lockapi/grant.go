@@ -15,15 +15,18 @@ import (
 // not heard from the service for so long that it may have. A grant that has
 // ended never comes back. Any number of goroutines may use it.
 type Grant struct {
-	// Name is the lock's.
+	// Name is the lock's; of several, that of the first.
 	Name string
 	// Token is the fencing token of the hold: greater than that of every hold
 	// before it. Hand it to what the lock protects with every write, to be
-	// refused there if a greater one was seen.
+	// refused there if a greater one was seen. Of several names it is the
+	// first's, and TokenOf tells the others'.
 	Token fsm.Token
 
 	session *session
 	id      fsm.GrantID
+	want    fsm.Want       // of the first name
+	rest    []fsm.HeldView // further names
 	count   uint32
 
 	// Guarded by session.mu.
@@ -34,6 +37,45 @@ type Grant struct {
 	ctx       context.Context
 	cancel    context.CancelCauseFunc // nil if nobody has asked for ctx
 	release   releasing
+}
+
+func newGrant(s *session, wants []fsm.Want, r fsm.Result) *Grant {
+	g := &Grant{
+		Name: wants[0].Name, Token: r.Token,
+		session: s, id: r.Grant, want: wants[0], until: r.Until, count: r.Count, place: -1,
+	}
+	if len(wants) > 1 {
+		tokens := r.Rest.All()
+		g.rest = make([]fsm.HeldView, len(wants)-1)
+		for i := range g.rest {
+			g.rest[i].Want = wants[i+1]
+			if i < len(tokens) {
+				g.rest[i].Token = tokens[i]
+			}
+		}
+	}
+	return g
+}
+
+// Held lists what the grant holds, name by name, each with its own fencing token:
+// in the order in which it was asked for, of a grant that was resumed in the order
+// of names. It stays the same when the grant has ended.
+func (g *Grant) Held() []fsm.HeldView {
+	return append([]fsm.HeldView{{Want: g.want, Token: g.Token}}, g.rest...)
+}
+
+// TokenOf is the fencing token of one of the grant's names; 0, which no hold has,
+// if the name is none of them.
+func (g *Grant) TokenOf(name string) fsm.Token {
+	if name == g.Name {
+		return g.Token
+	}
+	for i := range g.rest {
+		if g.rest[i].Name == name {
+			return g.rest[i].Token
+		}
+	}
+	return 0
 }
 
 // Context ends when the grant does, and its cause is then ErrLost unless it
@@ -78,8 +120,8 @@ func (g *Grant) ValidUntil() time.Time {
 	return time.Now().Add(s.validUntil(g) - now)
 }
 
-// Count is how many grants the hold had with this one, when it was given: 1,
-// or more if its owner had entered before (WithOwner).
+// Count is how many grants the hold of the first name had with this one, when it
+// was given: 1, or more if its owner had entered before (WithOwner).
 func (g *Grant) Count() int { return int(g.count) }
 
 // Extend moves the grant's MaxHold to d from now, never nearer. It does nothing

@@ -2,12 +2,7 @@ package lockapi
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"strings"
 	"time"
-
-	"github.com/lockd-io/lockd/fsm"
 )
 
 // A Mutex is one name to be held by one owner at a time. It is a description,
@@ -16,12 +11,14 @@ import (
 // Every acquire is its own owner, so that goroutines that share a Mutex
 // exclude each other: who acquires again what he holds waits for himself, as
 // with sync.Mutex. WithOwner makes it re-entrant.
-type Mutex struct {
-	client  *Client
-	name    string
-	owner   string
-	maxHold time.Duration
-}
+//
+// Mutex, RWMutex and `lockd run` on one name exclude each other: a Mutex is an
+// RWMutex that nobody reads.
+type Mutex struct{ q request }
+
+// Mutex is the exclusive lock called name. Nothing is sent and name is not
+// checked before the first acquire.
+func (c *Client) Mutex(name string) *Mutex { return &Mutex{request{client: c, want: Exclusive(name)}} }
 
 // WithOwner is a copy of m that acquires for the given owner: whoever acquires
 // with this Client and the same owner enters again, gets a grant more and the
@@ -34,7 +31,7 @@ type Mutex struct {
 // may stand behind somebody else, so do not hold the first until you have it.
 func (m *Mutex) WithOwner(owner string) *Mutex {
 	c := *m
-	c.owner = owner
+	c.q.owner = owner
 	return &c
 }
 
@@ -45,7 +42,7 @@ func (m *Mutex) WithOwner(owner string) *Mutex {
 // such limit.
 func (m *Mutex) WithMaxHold(d time.Duration) *Mutex {
 	c := *m
-	c.maxHold = d
+	c.q.maxHold = d
 	return &c
 }
 
@@ -57,63 +54,14 @@ func (m *Mutex) WithMaxHold(d time.Duration) *Mutex {
 // not been called; with ctx's error and ErrUnknown if nobody has confirmed it
 // yet (the client goes on in the background until it is so, and if the client
 // dies, its session's end does it); with ctx's error and ErrUnavailable if
-// nothing was ever sent. If a session ends while Acquire waits, it queues
-// again under the next one. Further errors: ErrInvalid, ErrLimit, ErrConflict,
+// nothing was ever sent, and ErrOverloaded as well if that is because nodes had
+// too much to do. If a session ends while Acquire waits, it queues again under
+// the next one. Further errors: ErrInvalid, ErrLimit, ErrConflict,
 // ErrUnsupported, ErrFenced, ErrClosed, and ErrLost if MaxHold had passed
 // before the grant could be used.
-func (m *Mutex) Acquire(ctx context.Context) (*Grant, error) { return m.acquire(ctx, true) }
+func (m *Mutex) Acquire(ctx context.Context) (*Grant, error) { return m.q.acquire(ctx, true) }
 
 // TryAcquire is Acquire without a queue: if somebody else holds the lock or
 // waits for it, it returns ErrNotAcquired. It waits for an answer all the
 // same, while the service cannot be reached; ctx bounds that.
-func (m *Mutex) TryAcquire(ctx context.Context) (*Grant, error) { return m.acquire(ctx, false) }
-
-func (m *Mutex) acquire(ctx context.Context, wait bool) (*Grant, error) {
-	if err := m.validate(); err != nil {
-		return nil, wrapped("acquire", m.name, err)
-	}
-	for {
-		if err := ctx.Err(); err != nil {
-			return nil, wrapped("acquire", m.name, fmt.Errorf("%w: %w", ErrNotAcquired, err))
-		}
-		s, err := m.client.session(ctx)
-		if err == nil {
-			var g *Grant
-			if g, err = s.acquire(ctx, m, wait); err == nil {
-				return g, nil
-			}
-		}
-		// A session that is over took nothing with it that was ever given to
-		// the caller, so he loses only his place. Any other error is his.
-		if !errors.Is(err, ErrSessionGone) {
-			return nil, wrapped("acquire", m.name, err)
-		}
-	}
-}
-
-// validate tells what is wrong before anything is sent. (The machine checks
-// again; it has the last word.)
-func (m *Mutex) validate() error {
-	switch d := m.maxHold; {
-	case !fsm.ValidName(m.name):
-		return fmt.Errorf("%w (%s)", ErrInvalid, fsm.LimitName)
-	case !fsm.ValidText(m.owner, fsm.OwnerSizeMax):
-		return fmt.Errorf("%w (%s)", ErrInvalid, fsm.LimitOwner)
-	case strings.HasPrefix(m.owner, ownerPrefix):
-		return fmt.Errorf("%w: owners that begin with %q are the client's own", ErrInvalid, ownerPrefix)
-	case d != 0:
-		return m.client.validHold(d)
-	}
-	return nil
-}
-
-// validHold refuses a MaxHold that no grant would survive.
-func (c *Client) validHold(d time.Duration) error {
-	switch margin := marginOf(c.options.TTL); {
-	case d < 0 || fsm.Duration(d) > fsm.MaxHoldMax:
-		return fmt.Errorf("%w (%s)", ErrInvalid, fsm.LimitMaxHold)
-	case d <= margin:
-		return fmt.Errorf("%w: a max hold of %v is not more than the margin of %v that a holder stops early", ErrInvalid, d, margin)
-	}
-	return nil
-}
+func (m *Mutex) TryAcquire(ctx context.Context) (*Grant, error) { return m.q.acquire(ctx, false) }
