@@ -17,10 +17,10 @@ func (f *forwardServer) lively() []string {
 	defer f.mu.Unlock()
 	now := f.now()
 	var ids []string
-	for id, at := range f.heard {
-		if now-at <= f.patience {
+	for id, s := range f.heard {
+		if now-s.at <= f.patience {
 			ids = append(ids, id)
-		} else if now-at > forgetAfter*f.patience {
+		} else if now-s.at > forgetAfter*f.patience {
 			delete(f.heard, id)
 		}
 	}

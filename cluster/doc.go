@@ -108,5 +108,5 @@
 //
 // It does not encrypt (see package transport), it does not check that a caller
 // may speak for a session other than by Attach, and it does not hand over the
-// leadership on Close: call Transfer first.
+// leadership on Close: that is Stop.
 package cluster

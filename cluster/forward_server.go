@@ -22,7 +22,7 @@ type forwardServer struct {
 
 	mu      sync.Mutex // guards the fields below; never held across I/O
 	streams map[*stream]struct{}
-	heard   map[string]time.Duration // when a node was last heard, by id
+	heard   map[string]sign // the last of each node, by id
 	closed  bool
 }
 
@@ -30,8 +30,14 @@ func newForwardServer(self string, now func() time.Duration, patience time.Durat
 	reign func() *reign, level func() fsm.Level) *forwardServer {
 	return &forwardServer{
 		self: self, now: now, patience: patience, reign: reign, level: level,
-		streams: make(map[*stream]struct{}), heard: make(map[string]time.Duration),
+		streams: make(map[*stream]struct{}), heard: make(map[string]sign),
 	}
+}
+
+// A sign of life of another node.
+type sign struct {
+	at      time.Duration
+	applied fsm.Index
 }
 
 // serve takes frames from another node until the connection breaks.
@@ -48,9 +54,14 @@ func (f *forwardServer) serve(conn *transport.Conn) error {
 	defer s.close()
 	var commands []fsm.Command
 	return s.read(func(kind transport.FrameType, body []byte) (err error) {
-		f.hear(conn.Peer.ID)
+		f.hear(conn.Peer.ID, 0)
 		switch kind {
 		case framePing:
+			applied, err := decodeApplied(body)
+			if err != nil {
+				return err
+			}
+			f.hear(conn.Peer.ID, applied)
 			s.putFrame(framePong, appendAlive(nil, append(f.lively(), f.self)))
 			return nil
 		case frameCommands:
@@ -139,8 +150,22 @@ func (f *forwardServer) close() {
 	}
 }
 
-func (f *forwardServer) hear(id string) {
+// hear notes a sign of life, and how far the node is if that says so.
+func (f *forwardServer) hear(id string, applied fsm.Index) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.heard[id] = f.now()
+	f.heard[id] = sign{f.now(), max(applied, f.heard[id].applied)}
+}
+
+// applied tells how far the nodes are that this one heard from lately, by id.
+func (f *forwardServer) applied() map[string]fsm.Index {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now, all := f.now(), make(map[string]fsm.Index)
+	for id, s := range f.heard {
+		if now-s.at <= f.patience {
+			all[id] = s.applied
+		}
+	}
+	return all
 }

@@ -31,6 +31,7 @@ type link struct {
 	dial     func(ctx context.Context, address string) (*transport.Conn, error)
 	log      func(msg string, args ...any)
 	now      func() time.Duration
+	applied  func() fsm.Index
 	patience time.Duration
 
 	stream  atomic.Pointer[stream] // to the leader, or nil
@@ -49,7 +50,7 @@ func newLink(n *Node) *link {
 		dial: func(ctx context.Context, address string) (*transport.Conn, error) {
 			return n.peers.dial(ctx, transport.KindForward, address)
 		},
-		log: n.cfg.Logger.Info, now: n.now, patience: n.cfg.HeartbeatTimeout,
+		log: n.cfg.Logger.Info, now: n.now, applied: n.machine.appliedNow, patience: n.cfg.HeartbeatTimeout,
 	}
 }
 
@@ -104,7 +105,7 @@ func (l *link) follow(ctx context.Context, at *office) bool {
 	l.refused.Store(false)
 	l.stream.Store(s)
 	l.pendings.reroute(s)
-	s.putFrame(framePing, nil)
+	l.ping(s)
 	err = s.read(l.take)
 	l.pendings.reroute(nil)
 	l.stream.Store(nil)
@@ -114,6 +115,9 @@ func (l *link) follow(ctx context.Context, at *office) bool {
 	}
 	return true
 }
+
+// ping asks for a sign of life, and gives one.
+func (l *link) ping(s *stream) { s.putFrame(framePing, appendApplied(nil, l.applied())) }
 
 // take understands a frame of the leader.
 func (l *link) take(kind transport.FrameType, body []byte) error {
@@ -165,7 +169,7 @@ func (l *link) tend(ctx context.Context) {
 				s.close()
 				continue
 			}
-			s.putFrame(framePing, nil)
+			l.ping(s)
 		}
 		why := bySilence
 		if l.refused.Swap(false) {

@@ -38,6 +38,7 @@ func newFar(patience time.Duration) *far {
 	f.link = &link{
 		pendings: newPendings(now), subs: newSubscriptions(), current: f.office, dial: f.answer,
 		log: func(string, ...any) {}, now: now, patience: patience,
+		applied: func() fsm.Index { return 7 },
 	}
 	return f
 }

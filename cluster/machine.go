@@ -36,6 +36,7 @@ type machine struct {
 	size     int64     // bytes since the last snapshot
 
 	level    atomic.Uint32 // facts.level, without the lock
+	index    atomic.Uint64 // facts.applied, likewise
 	reigning atomic.Bool   // this node proposes: Apply returns its outcomes
 	large    chan struct{} // capacity 1: a snapshot is due
 	taken    *atomic.Uint64
@@ -82,11 +83,15 @@ func (m *machine) publishLocked() {
 	m.facts.chain = m.state.Chain()
 	m.facts.due, m.facts.hasDue = m.state.NextDeadline()
 	m.level.Store(uint32(m.facts.level))
+	m.index.Store(uint64(m.facts.applied))
 }
 
 // levelNow is the feature level, without waiting for an entry that is being
 // applied.
 func (m *machine) levelNow() fsm.Level { return fsm.Level(m.level.Load()) }
+
+// appliedNow is the last entry applied, likewise.
+func (m *machine) appliedNow() fsm.Index { return fsm.Index(m.index.Load()) }
 
 // known is what is known as of the last entry.
 func (m *machine) known() facts {

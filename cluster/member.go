@@ -172,26 +172,6 @@ func (n *Node) addMember(ctx context.Context, m fsm.Member) error {
 	return err
 }
 
-// Transfer hands the leadership to another voter, if this node has it: the
-// others need not wait for a timeout then. It does nothing if this node is the
-// only voter. On an error this node may still lead.
-func (n *Node) Transfer(ctx context.Context) error {
-	if n.raft.State() != raft.Leader || n.alone() {
-		return nil
-	}
-	done := make(chan error, 1)
-	go func() { done <- n.raft.LeadershipTransfer().Error() }()
-	select {
-	case err := <-done:
-		if err != nil {
-			return fmt.Errorf("cluster: handing over the leadership: %w", err)
-		}
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("cluster: handing over the leadership: %w", context.Cause(ctx))
-	}
-}
-
 // alone tells whether no other node votes.
 func (n *Node) alone() bool {
 	for _, s := range n.servers() {

@@ -43,6 +43,7 @@ type Node struct {
 	link       *link
 	reads      reads
 	readiness  readiness
+	stopping   atomic.Bool // see Stop
 	counters   counters
 	formed     atomic.Bool // forming will not be true again
 	doings     sync.Pool

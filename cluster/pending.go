@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"fmt"
 	"hash/crc32"
 	"sync"
@@ -186,6 +187,43 @@ func (p *pendings) withdraw(leaver wait) (sent, withdrawn bool) {
 		return w.sent, true
 	}
 	return w.sent, false
+}
+
+// drainEvery is how often drain looks.
+const drainEvery = 5 * time.Millisecond
+
+// drain takes no more commands, and waits until those that there are have been
+// answered, or ctx or over ends. It tells how many are left.
+func (p *pendings) drain(ctx context.Context, over <-chan struct{}) (left int) {
+	p.mu.Lock()
+	if p.closed == nil {
+		p.closed = errNeverSent(lockapi.ErrClosed)
+	}
+	p.mu.Unlock()
+	ticker := time.NewTicker(drainEvery)
+	defer ticker.Stop()
+	for left = p.unanswered(); left > 0; left = p.unanswered() {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return left
+		case <-over:
+			return left
+		}
+	}
+	return 0
+}
+
+// unanswered counts the commands that somebody waits for.
+func (p *pendings) unanswered() (n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, w := range p.byKey {
+		if w.callers != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // close answers everybody that their outcome is unknown, or that the command

@@ -17,6 +17,9 @@ import (
 // errNoLeader: commands wait, nothing is granted, no session expires.
 var errNoLeader = errors.New("no leader is known")
 
+// errStopping: the node takes no more commands; others do.
+var errStopping = fmt.Errorf("cluster: the node is about to stop: %w", lockapi.ErrClosed)
+
 // Leader is who leads, and its advertised address, as far as this node knows;
 // "" while nobody does.
 func (n *Node) Leader() (id, address string) {
@@ -124,6 +127,8 @@ func (n *Node) readyUnder(caught *office) error {
 		return n.Err()
 	case n.ctx.Err() != nil:
 		return lockapi.ErrClosed
+	case n.stopping.Load():
+		return errStopping
 	case at == caught:
 		return nil
 	case at.id != "":

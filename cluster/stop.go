@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -55,7 +56,31 @@ func (n *Node) Err() error {
 	return nil
 }
 
-// Close stops the node without a word to the others; see Transfer for the
+// Stop is the graceful Close: nobody waits for a timeout because of it. It hands
+// the leadership over, takes no more commands (ErrUnavailable: it did nothing),
+// leaves the gossip, waits until what it has taken is answered, and closes the
+// node. Ready says meanwhile that it stops. The node stays a member, and its
+// sessions live until their TTL. What does not succeed before ctx ends is logged
+// and left: the others elect a leader, and commands are answered ErrUnknown. Its
+// error is Close's. What clients need to go elsewhere (a server that tells them
+// to) comes first.
+func (n *Node) Stop(ctx context.Context) error {
+	n.stopping.Store(true)
+	if err := n.Transfer(ctx); err != nil {
+		n.cfg.Logger.Warn("the others have to elect a leader", "error", err)
+	}
+	if n.gossip != nil {
+		_ = n.gossip.leave() // they find out by themselves
+	}
+	if left := n.pendings.drain(ctx, n.done); left > 0 {
+		n.cfg.Logger.Warn("stopping with commands unanswered", "commands", left)
+	}
+	// An election may have made it leader again.
+	_ = n.Transfer(ctx)
+	return n.Close()
+}
+
+// Close stops the node without a word to the others; see Stop for the
 // graceful way. Commands that wait are answered ErrUnknown if they were sent;
 // sessions live on until their TTL, and the node is a member as before. Its
 // error is of the storage; after it the directory may be opened again.

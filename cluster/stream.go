@@ -25,7 +25,8 @@ const (
 	// frameRefused: what came on this stream and is not answered will perhaps
 	// not be proposed. Send it again, later or elsewhere.
 	frameRefused
-	// framePing: this node lives. Answered by framePong.
+	// framePing: this node lives, and has applied so much (a uvarint). Answered by
+	// framePong.
 	framePing
 	// framePong: the ids of the nodes that the leader heard from lately, each
 	// with its length before it.

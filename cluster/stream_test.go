@@ -22,8 +22,8 @@ func TestFramesHoldWhatTheOtherEndTakes(t *testing.T) {
 			c := renewal(1, fsm.Seq(i+1))
 			s.put(c.Op, c.Session, fsm.AppendCommand(nil, c))
 		}
-		s.putFrame(framePing, nil)
-		s.putFrame(framePing, nil)
+		s.putFrame(framePing, appendApplied(nil, 7))
+		s.putFrame(framePing, appendApplied(nil, 7))
 		go s.write()
 		r := transport.NewFrameReader(there)
 		next := fsm.Seq(1)
@@ -96,17 +96,23 @@ func TestServerWithoutReignRefuses(t *testing.T) {
 		if kind, _, err := receive.Read(); err != nil || kind != frameRefused {
 			t.Errorf("kind %d, %v", kind, err)
 		}
-		send.Write(framePing)
+		send.Write(framePing, appendApplied(nil, 7))
 		kind, body, err := receive.Read()
 		alive, bad := decodeAlive(body)
 		if err != nil || kind != framePong || bad != nil || len(alive) != 2 || alive[0] != "peer" || alive[1] != "self" {
 			t.Errorf("kind %d, %q, %v", kind, alive, err)
+		}
+		if got := f.applied(); len(got) != 1 || got["peer"] != 7 {
+			t.Errorf("who has applied what: %v", got)
 		}
 		f.refuse()
 		if kind, _, err := receive.Read(); err != nil || kind != frameRefused {
 			t.Errorf("kind %d, %v", kind, err)
 		}
 		time.Sleep(2 * time.Second)
+		if got := f.applied(); len(got) != 0 {
+			t.Errorf("%v after two patiences of silence", got)
+		}
 		if got := f.lively(); len(got) != 0 {
 			t.Errorf("%q alive after two patiences of silence", got)
 		}
@@ -130,6 +136,8 @@ func TestServerEndsStreamsThatMakeNoSense(t *testing.T) {
 		"commands that do not decode": {frameCommands, []byte{1, 2, 3}},
 		"a frame of a leader":         {frameOutcomes, nil},
 		"an unknown frame":            {99, nil},
+		"a ping without an index":     {framePing, nil},
+		"a ping with more":            {framePing, []byte{1, 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

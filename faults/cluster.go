@@ -50,6 +50,16 @@ func clusterFaults() []fault {
 			pkg: pkg, test: "TestMachineComparesTheChain|TestDivergedNodeStops",
 		},
 		{
+			name: "leader: it hands over to whom raft takes", property: "a node that stops is not missed",
+			file: "cluster/transfer.go", old: "LeadershipTransferToServer(heir.ID, heir.Address)", new: "LeadershipTransfer()",
+			pkg: pkg, test: "TestTransferTakesAVoterThatLives",
+		},
+		{
+			name: "node: it stops with commands unanswered", property: "a node that stops is not missed",
+			file: "cluster/stop.go", old: "n.pendings.drain(ctx, n.done); left > 0", new: "n.pendings.unanswered(); left < 0",
+			pkg: pkg, test: "TestStopAnswersWhatWaits",
+		},
+		{
 			name: "gossip: what is compressed reaches the library", property: "bytes of strangers cost no more than they are",
 			file: "cluster/gossip_filter.go", old: "case b[0] == gossipCompressed:", new: "case len(b) > 1<<20:",
 			pkg: pkg, test: "TestGossipFilter",

@@ -80,6 +80,7 @@ func (s *server) stop() error {
 	if err := s.web.Shutdown(ctx); err != nil {
 		s.log.Warn("requests were cut off", "error", err)
 	}
+	_ = s.node.Stop(ctx) // close has its error
 	return s.close()
 }
 
