@@ -92,6 +92,9 @@ func TestHeirs(t *testing.T) {
 		if len(got) != 2 || string(got[0].ID) != first {
 			t.Errorf("%v; want %s first", got, first)
 		}
+		if members := leader.servers(); len(members) != 3 || members[0].ID == "" || members[2].ID == "" {
+			t.Errorf("to ask changed the members: %v", members)
+		}
 	}
 }
 
