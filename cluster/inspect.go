@@ -9,12 +9,6 @@ import (
 	"github.com/lockd-io/lockd/lockapi"
 )
 
-// Bounds of a page of Inspect.
-const (
-	pageDefault = 100
-	pageMax     = 1000
-)
-
 // A linearizable read is a command in the log that does nothing: what was
 // acknowledged before it was sent is before it in the log. (raft's own check of
 // the leadership is not used. It credits answers that were given before it
@@ -41,34 +35,18 @@ type round struct {
 
 // Inspect implements lockapi.Backend.
 func (n *Node) Inspect(ctx context.Context, q lockapi.Query) (lockapi.View, error) {
-	if err := validQuery(&q); err != nil {
-		return lockapi.View{}, err
+	if err := q.Validate(); err != nil {
+		return lockapi.View{}, fmt.Errorf("cluster: %w", err)
 	}
 	view, err := n.look(ctx, q.Stale)
 	if err != nil {
 		return lockapi.View{}, err
 	}
-	shown := lockapi.View{Index: view.Applied(), At: view.Now()}
-	if q.Name != "" {
-		shown.Locks = []fsm.LockView{view.Lock(q.Name)}
-		return shown, nil
+	found, err := q.Of(view)
+	if err != nil {
+		return lockapi.View{}, fmt.Errorf("cluster: %w", err)
 	}
-	shown.Locks, shown.More = view.Locks(q.Prefix, q.After, q.Limit)
-	return shown, nil
-}
-
-func validQuery(q *lockapi.Query) error {
-	switch {
-	case q.Limit < 0 || q.Limit > pageMax:
-		return fmt.Errorf("cluster: %w: a page has 1 to %d locks; asked for %d", lockapi.ErrInvalid, pageMax, q.Limit)
-	case q.Name != "" && !fsm.ValidName(q.Name),
-		!fsm.ValidText(q.Prefix, fsm.NameSizeMax), !fsm.ValidText(q.After, fsm.NameSizeMax):
-		return fmt.Errorf("cluster: %w: %s", lockapi.ErrInvalid, fsm.LimitName)
-	}
-	if q.Limit == 0 {
-		q.Limit = pageDefault
-	}
-	return nil
+	return found, nil
 }
 
 // look is the state after everything that was acknowledged before the call, or

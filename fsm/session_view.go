@@ -89,6 +89,12 @@ func (v *View) Session(id SessionID, afterGrant GrantID, afterWait Seq, limit in
 	return page, more, true
 }
 
+// Proves tells whether secret, a hash as commands carry it, is the session's.
+func (v *View) Proves(id SessionID, secret Secret) bool {
+	ss, found := v.sessions.Get(&session{id: id})
+	return found && id != ReservedSession && ss.secret == secret
+}
+
 func (v *View) heldView(g *grant) HeldView {
 	l, _ := v.locks.Get(&lock{name: g.name})
 	return HeldView{

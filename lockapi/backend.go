@@ -21,8 +21,8 @@ type Backend interface {
 	// doubts the path: a backend that has another path sends c there too.
 	// An error that is not ErrUnknown means that c was never sent.
 	//
-	// The backend hashes c.Secret before c enters a log or leaves the process
-	// for another node.
+	// The backend hashes c.Secret (Command.HasSecret) before c enters a log or
+	// leaves the process for another node.
 	Do(ctx context.Context, c fsm.Command) (fsm.Result, error)
 
 	// Attach proves with the secret that the caller may speak for a session and
@@ -35,8 +35,8 @@ type Backend interface {
 	// When the machine refuses, the error is what ErrorOf makes of the Status.
 	Attach(ctx context.Context, a Attachment) (<-chan fsm.Outcome, error)
 
-	// Inspect reads locks. It is linearizable (it shows every change that was
-	// acknowledged before it was called) unless q.Stale.
+	// Inspect reads locks, or a session. It is linearizable (it shows every change
+	// that was acknowledged before it was called) unless q.Stale.
 	Inspect(ctx context.Context, q Query) (View, error)
 
 	// Capabilities tells what this backend really promises.
@@ -57,7 +57,7 @@ type Attachment struct {
 	Secret fsm.Secret
 }
 
-// A Query asks for one lock or a page of them.
+// A Query asks for one lock, a page of them, or a page of what a session holds.
 type Query struct {
 	// Name asks for one name. If empty, Prefix, After and Limit ask for a page
 	// in the order of names.
@@ -65,6 +65,15 @@ type Query struct {
 	Prefix string
 	After  string // names greater than this one
 	Limit  int    // 0 is 100; at most 1,000
+	// Session, unless 0, asks for what that session holds and waits for: Limit of
+	// its grants after AfterGrant, in the order of numbers, then its waits after
+	// AfterWait. The Secret is the session's, or the error is ErrDenied: who holds
+	// a name is for all to see, the numbers of grants are not. It is ErrSessionGone
+	// if there is no such session.
+	Session    fsm.SessionID
+	Secret     fsm.Secret
+	AfterGrant fsm.GrantID
+	AfterWait  fsm.Seq
 	// Stale reads what this node has applied, without asking anybody.
 	Stale bool
 }
@@ -74,7 +83,9 @@ type View struct {
 	Index fsm.Index   // as of this entry
 	At    fsm.Instant // and this machine time
 	Locks []fsm.LockView
-	More  bool // the page was full and names follow it
+	More  bool // the page was full and more follows it
+	// Session is what was asked for of a session; else nil.
+	Session *fsm.SessionView
 }
 
 // Capabilities tells what a backend really promises, for callers that must

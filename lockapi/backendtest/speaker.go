@@ -30,6 +30,7 @@ type speaker struct {
 	ctx     context.Context
 	open    fsm.Command
 	id      fsm.SessionID
+	born    fsm.Incarnation
 	secret  fsm.Secret
 	seq     fsm.Seq
 	renewal fsm.Seq
@@ -39,7 +40,7 @@ type speaker struct {
 // speak opens a session.
 func speak(t *testing.T, b lockapi.Backend, ttl fsm.Duration) *speaker {
 	t.Helper()
-	s := &speaker{t: t, b: b, ctx: limited(t)}
+	s := &speaker{t: t, b: b, ctx: limited(t), born: 1}
 	_, _ = rand.Read(s.secret[:])
 	s.open = fsm.Command{Op: fsm.OpOpen, Nonce: nonce(), Secret: s.secret, TTL: ttl, Label: "backendtest"}
 	r := s.do(s.open)
@@ -77,15 +78,18 @@ func (s *speaker) do(c fsm.Command) fsm.Result {
 // numbered completes a command under the session's next number.
 func (s *speaker) numbered(c fsm.Command) fsm.Command {
 	s.seq++
-	c.Session, c.Incarnation, c.Seq, c.Mark, c.Seen = s.id, 1, s.seq, s.seq, s.seen
+	c.Session, c.Incarnation, c.Seq, c.Mark, c.Seen = s.id, s.born, s.seq, s.seq, s.seen
 	return c
 }
 
 func (s *speaker) acquire(name string, wait, maxHold fsm.Duration) fsm.Command {
-	return s.numbered(fsm.Command{
-		Op: fsm.OpAcquire, Wants: []fsm.Want{{Name: name, Kind: fsm.KindLock, Mode: fsm.Exclusive}},
-		Owner: "o", Wait: wait, MaxHold: maxHold,
-	})
+	c := s.acquireAs("o", wait, lockapi.Exclusive(name))
+	c.MaxHold = maxHold
+	return c
+}
+
+func (s *speaker) acquireAs(owner string, wait fsm.Duration, wants ...fsm.Want) fsm.Command {
+	return s.numbered(fsm.Command{Op: fsm.OpAcquire, Wants: wants, Owner: owner, Wait: wait})
 }
 
 func (s *speaker) release(g fsm.GrantID) fsm.Command {
@@ -98,7 +102,7 @@ func (s *speaker) abandon(target fsm.Seq) fsm.Command {
 
 func (s *speaker) renew() fsm.Command {
 	s.renewal++
-	return fsm.Command{Op: fsm.OpRenew, Session: s.id, Incarnation: 1, Seq: s.renewal, Seen: s.seen}
+	return fsm.Command{Op: fsm.OpRenew, Session: s.id, Incarnation: s.born, Seq: s.renewal, Seen: s.seen}
 }
 
 // hold acquires a free name.
@@ -118,7 +122,7 @@ func (s *speaker) want(r fsm.Result, status fsm.Status) fsm.Result {
 
 func (s *speaker) attachment() lockapi.Attachment {
 	s.renewal++
-	return lockapi.Attachment{Session: s.id, Incarnation: 1, Renewal: s.renewal, Seen: s.seen, Secret: s.secret}
+	return lockapi.Attachment{Session: s.id, Incarnation: s.born, Renewal: s.renewal, Seen: s.seen, Secret: s.secret}
 }
 
 // attach listens to the session's events.

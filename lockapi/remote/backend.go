@@ -145,13 +145,14 @@ func (b *Backend) call(ctx context.Context, what string, ask func(context.Contex
 		if err == nil {
 			return nil
 		}
-		if definite := rpc.ErrorOf(err); !isUnavailable(definite) {
+		definite := rpc.ErrorOf(err)
+		if !isUnavailable(definite) {
 			return fmt.Errorf("%s: %w", what, definite)
 		}
 		if silent {
 			l.doubt()
 		}
-		if pause(ctx, backoff(n)) != nil {
+		if pause(ctx, max(backoff(n), lockapi.PauseAfter(definite, n))) != nil {
 			return fmt.Errorf("%s: %w", what, b.unreached(ctx))
 		}
 	}

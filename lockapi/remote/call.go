@@ -27,6 +27,7 @@ type call struct {
 	// session is the one that the command speaks for; nil for opens and
 	// attaches. prev and next are its other commands.
 	session    *session
+	full       *lockapi.OverloadError // what a node has refused it for; it waits to be sent again
 	prev, next *call
 	also       *call // further callers who wait for the same answer
 	feed       *feed // an attach's, to be fed once it is answered
@@ -59,8 +60,11 @@ func (b *Backend) Do(ctx context.Context, c fsm.Command) (fsm.Result, error) {
 
 // sendable refuses what a node would end the stream for.
 func sendable(c *fsm.Command) error {
-	if c.Op == 0 || c.Op > fsm.OpAbandon {
+	switch {
+	case !rpc.Speakable(c.Op):
 		return fmt.Errorf("%w: clients do not send op %d", lockapi.ErrUnsupported, c.Op)
+	case c.Behalf != fsm.BehalfSelf:
+		return fmt.Errorf("%w: over this protocol a session speaks for itself only", lockapi.ErrUnsupported)
 	}
 	size := 256 + len(c.Label) + len(c.Owner)
 	for i := range c.Wants {
@@ -74,7 +78,9 @@ func sendable(c *fsm.Command) error {
 
 // speaks tells whether c is said in the name of a session that the stream must
 // have attached.
-func speaks(c *fsm.Command) bool { return c.Op != fsm.OpOpen && c.Op != fsm.OpAttach }
+func speaks(c *fsm.Command) bool {
+	return c.Op != fsm.OpOpen && c.Op != fsm.OpAttach && c.Op != fsm.OpResume
+}
 
 // begin registers a caller for c, and sends c unless another caller has.
 func (b *Backend) begin(c *fsm.Command, f *feed) (*call, error) {
@@ -118,7 +124,7 @@ func (b *Backend) send(a *call) {
 		return
 	}
 	a.doubt = a.doubt || a.sent != nil
-	a.sent = l
+	a.sent, a.full = l, nil
 	l.out.Command(&a.command)
 }
 
@@ -128,11 +134,14 @@ func (b *Backend) await(ctx context.Context, a *call) (fsm.Result, error) {
 	select {
 	case <-a.ready:
 	case <-ctx.Done():
-		if maybe, withdrawn := b.withdraw(a); withdrawn {
+		if maybe, full, withdrawn := b.withdraw(a); withdrawn {
 			b.recycle(a)
 			kind := lockapi.ErrUnavailable
-			if maybe {
+			switch {
+			case maybe:
 				kind = lockapi.ErrUnknown
+			case full != nil:
+				kind = full
 			}
 			return fsm.Result{}, fmt.Errorf("%w: %w", kind, ctx.Err())
 		}
@@ -149,32 +158,32 @@ func (b *Backend) recycle(a *call) {
 }
 
 // withdraw forgets a caller; it is false if he has been, or is being, answered.
-func (b *Backend) withdraw(a *call) (maybe, withdrawn bool) {
+func (b *Backend) withdraw(a *call) (maybe bool, full *lockapi.OverloadError, withdrawn bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if a.done {
-		return false, false
+		return false, nil, false
 	}
 	first := b.inflight[a.key]
-	maybe = first.maybe()
+	maybe, full = first.maybe(), first.full
 	if first != a {
 		before := first
 		for before.also != a {
 			before = before.also
 		}
 		before.also = a.also
-		return maybe, true
+		return maybe, full, true
 	}
 	b.discard(a)
 	if heir := a.also; heir != nil {
-		heir.command, heir.sent, heir.doubt = a.command, a.sent, a.doubt
+		heir.command, heir.sent, heir.doubt, heir.full = a.command, a.sent, a.doubt, a.full
 		b.inflight[heir.key] = heir
 		if a.session != nil {
 			b.enlist(heir)
 		}
 	}
 	b.tidy(a.session)
-	return maybe, true
+	return maybe, full, true
 }
 
 // discard takes a command out of everything; its session may need tidying.

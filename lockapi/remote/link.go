@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/lockd-io/lockd/fsm"
+	"github.com/lockd-io/lockd/lockapi"
 	"github.com/lockd-io/lockd/transport/rpc"
 	"github.com/lockd-io/lockd/transport/rpc/lockdv1"
 )
@@ -73,6 +74,8 @@ func (b *Backend) dial(ctx context.Context, address string) (*link, error) {
 	if err != nil {
 		if why := failed.Load(); why != nil {
 			err = *why
+		} else if full := new(lockapi.OverloadError); errors.As(rpc.ErrorOf(err), &full) {
+			err = full
 		}
 		l.close()
 		return nil, err

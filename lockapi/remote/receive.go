@@ -33,7 +33,7 @@ func (b *Backend) receive(l *link, outcomes []rpc.Outcome, woken []*call) []*cal
 			l.served.Store(true)
 			woken = b.answered(l, a, o.Result, woken)
 		case a.sent == l:
-			woken = b.refused(l, a, o.Refusal, woken)
+			woken = b.refused(l, a, o, woken)
 		}
 	}
 	return woken
@@ -61,9 +61,11 @@ func (b *Backend) answered(l *link, a *call, r fsm.Result, woken []*call) []*cal
 	if r.Status == fsm.StatusOK {
 		switch a.command.Op {
 		case fsm.OpOpen:
-			b.proven(l, r.Session, &a.command, nil)
+			b.proven(l, r.Session, 1, &a.command, nil)
+		case fsm.OpResume:
+			b.proven(l, r.Session, r.Incarnation, &a.command, nil)
 		case fsm.OpAttach:
-			b.proven(l, a.command.Session, &a.command, a.feed)
+			b.proven(l, a.command.Session, a.command.Incarnation, &a.command, a.feed)
 		case fsm.OpClose:
 			a.session.over = true // and its channel will say so
 		}
@@ -78,6 +80,12 @@ func (b *Backend) reattached(l *link, by attaching, o *rpc.Outcome, woken []*cal
 		s.attaching = nil
 	}
 	switch {
+	case o.Refusal == lockdv1.Refusal_REFUSAL_OVERLOADED && o.Full != nil:
+		b.later(o.Full, func() {
+			if b.link == l && s.attached != l && (s.feed != nil || s.calls != nil) {
+				b.reattach(s, l)
+			}
+		})
 	case o.Refusal != 0:
 		l.doubt()
 	case o.Result.Status == fsm.StatusOK:
@@ -96,9 +104,9 @@ func (b *Backend) reattached(l *link, by attaching, o *rpc.Outcome, woken []*cal
 }
 
 // refused takes what the node itself says to a command that waits on l.
-func (b *Backend) refused(l *link, a *call, why lockdv1.Refusal, woken []*call) []*call {
+func (b *Backend) refused(l *link, a *call, o *rpc.Outcome, woken []*call) []*call {
 	a.sent = nil
-	switch why {
+	switch o.Refusal {
 	case lockdv1.Refusal_REFUSAL_NOT_ATTACHED:
 		if a.session == nil {
 			err := fmt.Errorf("%w: the node does not let anybody open or attach", lockapi.ErrUnsupported)
@@ -108,6 +116,8 @@ func (b *Backend) refused(l *link, a *call, why lockdv1.Refusal, woken []*call) 
 			a.session.attached = nil
 		}
 		b.send(a)
+	case lockdv1.Refusal_REFUSAL_OVERLOADED:
+		b.postpone(a, o.Full)
 	case lockdv1.Refusal_REFUSAL_UNAVAILABLE:
 		l.doubt()
 	default:

@@ -2,20 +2,27 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"time"
+
+	"github.com/lockd-io/lockd/lockapi"
 )
 
 // seek looks for a node in place of l's until it has found one; nil if the
 // backend is closed. A node that is about to stop is kept waiting for us by l
 // only as long as there may be another.
 func (b *Backend) seek(l *link, failures int) *link {
+	var full error // why a node would not have us
 	for {
-		if failures > 0 && pause(b.ctx, backoff(failures-1)) != nil {
+		if failures > 0 && pause(b.ctx, max(backoff(failures-1), lockapi.PauseAfter(full, 0))) != nil {
 			return nil
 		}
-		if next := b.race(); next != nil || b.ctx.Err() != nil {
+		r := b.race()
+		next := r.run()
+		if next != nil || b.ctx.Err() != nil {
 			return next
 		}
+		full = r.full
 		if l != nil && l.hello.Load().GetDraining() {
 			l.close()
 		}
@@ -41,13 +48,18 @@ type race struct {
 	tried   map[string]bool // started; false once it has failed
 	best    *link           // that has answered so far, and does not lead
 	hurry   *time.Timer     // when best will do
+	full    error           // of a node that has too much to do
 }
 
-// race is one round over all addresses. nil: none answered.
-func (b *Backend) race() *link {
-	ctx, cancel := context.WithCancel(b.ctx)
+func (b *Backend) race() *race {
+	return &race{b: b, results: make(chan attempt), waiting: b.book.order(time.Now()), tried: make(map[string]bool)}
+}
+
+// run is one round over all addresses. nil: none answered.
+func (r *race) run() *link {
+	ctx, cancel := context.WithCancel(r.b.ctx)
 	defer cancel() // who comes too late is closed
-	r := &race{b: b, ctx: ctx, results: make(chan attempt), waiting: b.book.order(time.Now()), tried: make(map[string]bool)}
+	r.ctx = ctx
 	r.hurry = time.NewTimer(patience)
 	r.hurry.Stop()
 	defer r.hurry.Stop()
@@ -73,7 +85,10 @@ func (b *Backend) race() *link {
 			if done.err != nil {
 				r.tried[done.address] = false
 				next.Reset(0) // do not wait for the next
-				b.log.Debug("remote: no link", "address", done.address, "error", done.err)
+				r.b.log.Debug("remote: no link", "address", done.address, "error", done.err)
+				if errors.Is(done.err, lockapi.ErrOverloaded) {
+					r.full = done.err
+				}
 				if r.best != nil && !r.leaderMayCome(r.best) {
 					return r.best
 				}

@@ -135,14 +135,17 @@ func (b *Backend) unsubscribe(id fsm.SessionID, f *feed) {
 	}
 }
 
-// proven notes that c, which carried a secret, was answered OK on l.
-func (b *Backend) proven(l *link, id fsm.SessionID, c *fsm.Command, f *feed) {
+// proven notes that c, which carried a secret, was answered OK on l for an
+// incarnation of the session.
+func (b *Backend) proven(l *link, id fsm.SessionID, i fsm.Incarnation, c *fsm.Command, f *feed) {
 	s := b.sessions[id]
 	if s == nil {
 		s = b.know(id, 0)
 	}
+	if i > s.incarnation || s.secret == (fsm.Secret{}) { // what was resumed begins its renewals anew
+		s.incarnation, s.renewal = i, 0
+	}
 	s.secret = c.Secret
-	s.incarnation = max(c.Incarnation, 1) // an open has none, and means the first
 	if c.Op == fsm.OpAttach {
 		s.renewal = c.Seq
 	}

@@ -297,7 +297,7 @@ func TestSecretComesLate(t *testing.T) {
 		t.Fatalf("%+v, %v", a, err)
 	}
 	b.mu.Lock()
-	b.proven(l, 7, &fsm.Command{Op: fsm.OpAttach, Session: 7, Incarnation: 1, Secret: fsm.Secret{1}}, nil)
+	b.proven(l, 7, 1, &fsm.Command{Op: fsm.OpAttach, Session: 7, Incarnation: 1, Secret: fsm.Secret{1}}, nil)
 	b.mu.Unlock()
 	for key := range l.attaches {
 		woken := b.receive(l, []rpc.Outcome{{Outcome: fsm.Outcome{Kind: fsm.OutcomeAnswer, Key: key, Result: fsm.Result{Status: fsm.StatusBadSecret}}}}, nil)

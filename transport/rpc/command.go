@@ -17,8 +17,13 @@ import (
 const (
 	tagCommands = 1<<3 | byte(protowire.BytesType) // ClientFrame.commands
 
-	lastOp = fsm.OpAbandon // clients may send no later one
 )
+
+// Speakable tells whether clients may send an op: the others are what nodes say
+// among themselves, or of a later version.
+func Speakable(op fsm.Op) bool {
+	return op >= fsm.OpOpen && op <= fsm.OpAbandon || op == fsm.OpResume
+}
 
 // AppendCommand appends c to dst as one element of ClientFrame.commands.
 func AppendCommand(dst []byte, c *fsm.Command) []byte {
@@ -30,7 +35,7 @@ func AppendCommand(dst []byte, c *fsm.Command) []byte {
 	dst = appendNumber(dst, 5, uint64(c.Mark))
 	dst = appendNumber(dst, 6, uint64(c.Seen))
 	switch c.Op {
-	case fsm.OpOpen, fsm.OpAttach:
+	case fsm.OpOpen, fsm.OpAttach, fsm.OpResume:
 		dst = appendNonce(dst, 7, c.Nonce)
 		dst = append(dst, 8<<3|byte(protowire.BytesType), byte(len(c.Secret)))
 		dst = append(dst, c.Secret[:]...)

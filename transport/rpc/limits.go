@@ -19,6 +19,13 @@ const (
 	// UnderwayMax: commands of one stream that wait for their answers. The
 	// node reads no further then, and the sender's flow control does the rest.
 	UnderwayMax = 8192
+	// commandsMax: commands of all streams of one node that wait for their answers:
+	// what a cluster does in one to three seconds. Beyond it acquires and sessions
+	// that would begin are refused; twice as many may be under way if they renew,
+	// release or withdraw, for what frees must get through a crowd.
+	commandsMax = 1 << 17
+	// retryAfter: when who was refused may try again; by then the crowd is through.
+	retryAfter = time.Second
 	// backlogSizeMax: outcomes that wait to be sent on one stream, beyond which
 	// the node reads no commands from it and keeps events back.
 	backlogSizeMax = 256 << 10

@@ -43,7 +43,7 @@ func (m *machine) run(c fsm.Command) (fsm.Result, error) {
 			return fsm.Result{}, err
 		}
 	}
-	if c.Op == fsm.OpOpen || c.Op == fsm.OpAttach {
+	if c.HasSecret() {
 		c.Secret = sha256.Sum256(c.Secret[:])
 	}
 	m.index++

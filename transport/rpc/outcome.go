@@ -1,10 +1,13 @@
 package rpc
 
 import (
+	"encoding/binary"
+
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/lockd-io/lockd/fsm"
+	"github.com/lockd-io/lockd/lockapi"
 	"github.com/lockd-io/lockd/transport/rpc/lockdv1"
 )
 
@@ -17,10 +20,12 @@ const (
 )
 
 // An Outcome is what a node says of a command or to a session. If Refusal is
-// set, it is the node that speaks and not the machine: only Key counts.
+// set, it is the node that speaks and not the machine: only Key counts, and Full
+// of REFUSAL_OVERLOADED.
 type Outcome struct {
 	fsm.Outcome
 	Refusal lockdv1.Refusal
+	Full    *lockapi.OverloadError
 }
 
 // appendOutcome appends o to dst as one element of ServerFrame.outcomes. Pos
@@ -51,7 +56,19 @@ func appendOutcome(dst []byte, o *Outcome) []byte {
 	dst = appendNumber(dst, 18, uint64(r.Place))
 	dst = appendNumber(dst, 19, uint64(r.Limit))
 	dst = appendNumber(dst, 20, r.Value)
+	dst = appendText(dst, 21, string(r.Rest)) // numbers, as a list of them is packed
+	dst = appendNumber(dst, 22, uint64(r.Incarnation))
+	if o.Full != nil {
+		dst = appendOverload(dst, o.Full)
+	}
 	return end(dst, start)
+}
+
+func appendOverload(dst []byte, full *lockapi.OverloadError) []byte {
+	dst = protowire.AppendTag(dst, 23, protowire.BytesType)
+	m := overloadMessage(full)
+	body, _ := proto.Marshal(m) // as in appendHello
+	return protowire.AppendBytes(dst, body)
 }
 
 func appendHello(dst []byte, h *lockdv1.Hello) []byte {
@@ -108,6 +125,14 @@ func decodeOutcome(r *reader[[]byte], o *Outcome) {
 		case num == 6 && kind == protowire.BytesType:
 			n := decodeNonce(r)
 			o.Key.Session, o.Key.Seq = fsm.SessionID(n.Hi), fsm.Seq(n.Lo)
+		case num == 21 && kind == protowire.BytesType:
+			o.Result.Rest = decodeTokens(r)
+		case num == 23 && kind == protowire.BytesType:
+			var m lockdv1.Overload
+			if proto.Unmarshal(r.field(), &m) != nil {
+				r.fail()
+			}
+			o.Full = overloadOf(&m)
 		case kind != protowire.VarintType:
 			r.skip(kind)
 		case num > 8:
@@ -116,6 +141,21 @@ func decodeOutcome(r *reader[[]byte], o *Outcome) {
 			decodeOutcomeNumber(r, o, num)
 		}
 	}
+}
+
+// decodeTokens takes a packed list of numbers, which fsm.Tokens is as well, in its
+// shortest form.
+func decodeTokens(from *reader[[]byte]) fsm.Tokens {
+	r := reader[[]byte]{b: from.field()}
+	var list []byte
+	for n := 0; len(r.b) > 0; n++ {
+		list = binary.AppendUvarint(list, r.uvarint())
+		if r.bad || n >= fsm.WantsMax-1 {
+			from.fail()
+			return ""
+		}
+	}
+	return fsm.Tokens(list)
 }
 
 func decodeOutcomeNumber(r *reader[[]byte], o *Outcome, num protowire.Number) {
@@ -165,6 +205,8 @@ func decodeResult(r *reader[[]byte], v *fsm.Result, num protowire.Number) {
 		v.Limit = fsm.LimitID(r.number())
 	case 20:
 		v.Value = r.uvarint()
+	case 22:
+		v.Incarnation = fsm.Incarnation(r.small())
 	default:
 		r.uvarint()
 	}

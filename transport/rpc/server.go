@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -66,6 +67,9 @@ type Server struct {
 	cancel  context.CancelFunc
 	work    sync.WaitGroup // goroutines other than gRPC's
 
+	streamsMax, commandsMax int          // StreamsMax, commandsMax; less in tests
+	underway                atomic.Int64 // commands of all streams
+
 	mu       sync.Mutex // guards the fields below; taken before a stream's
 	hello    *lockdv1.Hello
 	draining bool
@@ -79,6 +83,7 @@ func New(b lockapi.Backend, o Options) *Server {
 	s := &Server{
 		backend: b, status: o.Status, log: o.Logger, health: health.NewServer(),
 		hello: &lockdv1.Hello{}, streams: make(map[*stream]struct{}), empty: make(chan struct{}),
+		streamsMax: StreamsMax, commandsMax: commandsMax,
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if fast, ok := b.(submitter); ok {
@@ -198,8 +203,8 @@ func (s *Server) add(rpc grpc.ServerStream) (*stream, error) {
 	switch {
 	case s.draining:
 		return nil, status.Error(codes.Unavailable, "the node is about to stop")
-	case len(s.streams) >= StreamsMax:
-		return nil, status.Errorf(codes.ResourceExhausted, "streams of one node: %d", StreamsMax)
+	case len(s.streams) >= s.streamsMax:
+		return nil, statusOf(full("streams of one node", s.streamsMax))
 	}
 	st := newStream(s, rpc)
 	st.out.hello(s.hello)

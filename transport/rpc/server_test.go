@@ -608,23 +608,6 @@ func TestOtherLanguages(t *testing.T) {
 	}
 }
 
-// TestStreamsAreCounted: the streams of a node are counted.
-func TestStreamsAreCounted(t *testing.T) {
-	s, conn := serve(t, newMachine(), Options{})
-	s.mu.Lock()
-	for range StreamsMax {
-		s.streams[&stream{out: NewPacker()}] = struct{}{}
-	}
-	s.mu.Unlock()
-	stream, err := lockdv1.NewLockdClient(conn).Stream(context.Background())
-	if err == nil {
-		err = stream.RecvMsg(&Frame{})
-	}
-	if status.Code(err) != codes.ResourceExhausted || !strings.Contains(err.Error(), "4096") {
-		t.Error(err)
-	}
-}
-
 // TestOpenNeedsASecret: a session without one would be anybody's who sees its
 // number in a list.
 func TestOpenNeedsASecret(t *testing.T) {

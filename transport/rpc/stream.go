@@ -93,6 +93,7 @@ func (s *stream) admit(commands []fsm.Command, keep []int) ([]int, error) {
 		}
 		keep = append(keep, i)
 		s.underway++
+		s.server.underway.Add(1)
 		if opens(commands[i].Op) {
 			s.opening++
 		}
@@ -103,12 +104,17 @@ func (s *stream) admit(commands []fsm.Command, keep []int) ([]int, error) {
 // refusal is what the node itself says to c; ok is true if it says nothing.
 func (s *stream) refusal(c *fsm.Command) (o Outcome, ok bool) {
 	switch {
-	case c.Op == 0 || c.Op > lastOp:
+	case !Speakable(c.Op):
 		// Also the commands that nodes send each other, which clients must not.
 		return outcomeOf(c.Key(), fsm.Result{Status: fsm.StatusLevel}, nil), false
 	case c.Op == fsm.OpOpen && c.Secret == fsm.Secret{}:
 		// Left out: whoever saw the session's number could speak for it.
 		return outcomeOf(c.Key(), fsm.Result{Status: fsm.StatusInvalid, Limit: fsm.LimitSecret}, nil), false
+	}
+	if crowd := s.server.crowded(c.Op); crowd != nil {
+		return overloaded(c.Key(), crowd), false
+	}
+	switch {
 	case opens(c.Op):
 		if n := len(s.sessions) + s.opening; n >= StreamSessionsMax && s.sessions[c.Session] == nil {
 			full := fsm.Result{Status: fsm.StatusLimit, Limit: fsm.LimitSessions, Value: uint64(n) + 1}
@@ -122,7 +128,8 @@ func (s *stream) refusal(c *fsm.Command) (o Outcome, ok bool) {
 	}
 }
 
-func opens(op fsm.Op) bool { return op == fsm.OpOpen || op == fsm.OpAttach }
+// opens tells whether an op shows a session's secret, and lets its commands in.
+func opens(op fsm.Op) bool { return op == fsm.OpOpen || op == fsm.OpAttach || op == fsm.OpResume }
 
 // forward gives c to the backend. What c refers to may be kept, c may not.
 func (s *stream) forward(c *fsm.Command) {
@@ -175,7 +182,7 @@ func (s *stream) answered(op fsm.Op, k fsm.Key, r fsm.Result, err error) {
 	}
 	if r.Status == fsm.StatusOK && err == nil {
 		switch op {
-		case fsm.OpOpen:
+		case fsm.OpOpen, fsm.OpResume:
 			if s.sessions[r.Session] == nil {
 				s.sessions[r.Session] = &attached{}
 			}
@@ -191,6 +198,7 @@ func (s *stream) answered(op fsm.Op, k fsm.Key, r fsm.Result, err error) {
 // done counts a command as not under way any more.
 func (s *stream) done(op fsm.Op) {
 	s.underway--
+	s.server.underway.Add(-1)
 	if opens(op) {
 		s.opening--
 	}

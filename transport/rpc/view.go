@@ -10,22 +10,34 @@ import (
 
 // QueryRequest is q as a message.
 func QueryRequest(q lockapi.Query) *lockdv1.InspectRequest {
-	return &lockdv1.InspectRequest{
+	r := &lockdv1.InspectRequest{
 		Name: q.Name, Prefix: q.Prefix, After: q.After,
 		PageSize: uint32(max(0, min(q.Limit, 1<<31-1))), Stale: q.Stale,
 	}
+	if q.Session != 0 {
+		r.Session, r.Secret = uint64(q.Session), q.Secret[:]
+		r.AfterGrant, r.AfterWait = uint64(q.AfterGrant), uint64(q.AfterWait)
+	}
+	return r
 }
 
 func queryOf(r *lockdv1.InspectRequest) lockapi.Query {
-	return lockapi.Query{
+	q := lockapi.Query{
 		Name: r.GetName(), Prefix: r.GetPrefix(), After: r.GetAfter(),
 		Limit: int(min(r.GetPageSize(), 1<<31-1)), Stale: r.GetStale(),
+		Session: fsm.SessionID(r.GetSession()), AfterGrant: fsm.GrantID(r.GetAfterGrant()), AfterWait: fsm.Seq(r.GetAfterWait()),
 	}
+	copy(q.Secret[:], r.GetSecret()) // one of another length is not the session's
+	return q
 }
 
 // viewResponse is v as a message, cut off after pageSizeSoft bytes.
 func viewResponse(v lockapi.View) *lockdv1.InspectResponse {
 	m := &lockdv1.InspectResponse{Index: uint64(v.Index), AtNanos: int64(v.At), More: v.More}
+	if v.Session != nil {
+		m.Session, m.More = sessionMessage(v.Session, m.GetMore())
+		return m
+	}
 	size := 0
 	for i := range v.Locks {
 		if size >= pageSizeSoft {
@@ -66,6 +78,9 @@ func ViewOf(m *lockdv1.InspectResponse) lockapi.View {
 	v := lockapi.View{Index: fsm.Index(m.GetIndex()), At: fsm.Instant(m.GetAtNanos()), More: m.GetMore()}
 	for _, l := range m.GetLocks() {
 		v.Locks = append(v.Locks, lockOf(l))
+	}
+	if s := m.GetSession(); s != nil {
+		v.Session = sessionOf(s)
 	}
 	return v
 }

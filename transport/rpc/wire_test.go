@@ -2,7 +2,9 @@ package rpc
 
 import (
 	"bytes"
+	"encoding/binary"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/mem"
 	"google.golang.org/protobuf/proto"
@@ -10,21 +12,23 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/lockd-io/lockd/fsm"
+	"github.com/lockd-io/lockd/lockapi"
 	"github.com/lockd-io/lockd/transport/rpc/lockdv1"
 )
 
 // The codec by hand must read and write what the generated code does.
 
 func drawCommand(t *rapid.T) fsm.Command {
+	speakable := []fsm.Op{fsm.OpOpen, fsm.OpAttach, fsm.OpRenew, fsm.OpClose, fsm.OpAcquire, fsm.OpRelease, fsm.OpExtend, fsm.OpAbandon, fsm.OpResume}
 	c := fsm.Command{
-		Op:      fsm.Op(rapid.IntRange(1, int(lastOp)).Draw(t, "op")),
+		Op:      rapid.SampledFrom(speakable).Draw(t, "op"),
 		Session: fsm.SessionID(rapid.Uint64().Draw(t, "session")), Incarnation: fsm.Incarnation(rapid.Uint32().Draw(t, "incarnation")),
 		Seq: fsm.Seq(rapid.Uint64().Draw(t, "seq")), Mark: fsm.Seq(rapid.Uint64().Draw(t, "mark")),
 		Seen: fsm.EventID(rapid.Uint64().Draw(t, "seen")), MaxHold: fsm.Duration(rapid.Int64().Draw(t, "hold")),
 		Grant: fsm.GrantID(rapid.Uint64().Draw(t, "grant")), Target: fsm.Seq(rapid.Uint64().Draw(t, "target")),
 	}
 	switch c.Op {
-	case fsm.OpOpen, fsm.OpAttach:
+	case fsm.OpOpen, fsm.OpAttach, fsm.OpResume:
 		copy(c.Secret[:], rapid.SliceOfN(rapid.Byte(), 32, 32).Draw(t, "secret"))
 		c.Nonce = fsm.Nonce{Hi: rapid.Uint64().Draw(t, "hi"), Lo: rapid.Uint64().Draw(t, "lo")}
 		c.TTL = fsm.Duration(rapid.Int64().Draw(t, "ttl"))
@@ -101,8 +105,22 @@ func TestCommandsAgreeWithGeneratedCode(t *testing.T) {
 
 func drawOutcome(t *rapid.T) Outcome {
 	u32, u64, i64 := rapid.Uint32(), rapid.Uint64(), rapid.Int64()
+	var rest []byte
+	for range rapid.IntRange(0, fsm.WantsMax-1).Draw(t, "rest") {
+		rest = binary.AppendUvarint(rest, u64.Draw(t, "token"))
+	}
+	o := drawnOutcome(t, u32, u64, i64)
+	o.Result.Rest = fsm.Tokens(rest)
+	if o.Refusal == lockdv1.Refusal_REFUSAL_OVERLOADED {
+		ms := rapid.Uint32Range(0, 1<<31-1).Draw(t, "retry after")
+		o.Full = &lockapi.OverloadError{What: rapid.String().Draw(t, "what"), RetryAfter: time.Duration(ms) * time.Millisecond}
+	}
+	return o
+}
+
+func drawnOutcome(t *rapid.T, u32 *rapid.Generator[uint32], u64 *rapid.Generator[uint64], i64 *rapid.Generator[int64]) Outcome {
 	return Outcome{
-		Refusal: lockdv1.Refusal(rapid.IntRange(0, 3).Draw(t, "refusal")),
+		Refusal: lockdv1.Refusal(rapid.IntRange(0, 4).Draw(t, "refusal")),
 		Outcome: fsm.Outcome{
 			Kind: fsm.OutcomeKind(rapid.IntRange(1, 4).Draw(t, "kind")), Pos: -1,
 			Event: fsm.EventID(u64.Draw(t, "event")),
@@ -113,7 +131,8 @@ func drawOutcome(t *rapid.T) Outcome {
 				Index: fsm.Index(u64.Draw(t, "index")), Order: u32.Draw(t, "order"),
 				Session: fsm.SessionID(u64.Draw(t, "opened")), Grant: fsm.GrantID(u64.Draw(t, "grant")),
 				Token: fsm.Token(u64.Draw(t, "token")), Until: fsm.Instant(i64.Draw(t, "until")), Count: u32.Draw(t, "count"),
-				Place: u32.Draw(t, "place"), Limit: fsm.LimitID(rapid.Byte().Draw(t, "limit")), Value: u64.Draw(t, "value"),
+				Incarnation: fsm.Incarnation(u32.Draw(t, "resumed")),
+				Place:       u32.Draw(t, "place"), Limit: fsm.LimitID(rapid.Byte().Draw(t, "limit")), Value: u64.Draw(t, "value"),
 			},
 		},
 	}
@@ -126,6 +145,13 @@ func outcomeMessage(o *Outcome) *lockdv1.Outcome {
 		Status: lockdv1.Status(r.Status), AtNanos: int64(r.At), Index: uint64(r.Index), Order: r.Order,
 		OpenedSession: uint64(r.Session), Grant: uint64(r.Grant), Token: uint64(r.Token), UntilNanos: int64(r.Until),
 		Count: r.Count, Place: r.Place, Limit: lockdv1.Limit(r.Limit), Value: r.Value,
+		ResumedIncarnation: uint32(r.Incarnation),
+	}
+	for _, token := range r.Rest.All() {
+		m.RestTokens = append(m.RestTokens, uint64(token))
+	}
+	if o.Full != nil {
+		m.Overload = &lockdv1.Overload{What: o.Full.What, RetryAfterMs: uint32(o.Full.RetryAfter / time.Millisecond)}
 	}
 	if o.Key.Class == fsm.ClassNonce {
 		m.Nonce = &lockdv1.Nonce{Hi: uint64(o.Key.Session), Lo: uint64(o.Key.Seq)}
@@ -179,17 +205,20 @@ func TestOutcomesAgreeWithGeneratedCode(t *testing.T) {
 
 // TestEnumerationsAgree: casts between the enumerations are right only if they agree.
 func TestEnumerationsAgree(t *testing.T) {
-	for theirs, ours := range map[int32]uint8{
-		int32(lockdv1.Op_OP_OPEN): uint8(fsm.OpOpen), int32(lockdv1.Op_OP_ATTACH): uint8(fsm.OpAttach),
+	ops := map[int32]uint8{
+		int32(lockdv1.Op_OP_RESUME): uint8(fsm.OpResume),
+		int32(lockdv1.Op_OP_OPEN):   uint8(fsm.OpOpen), int32(lockdv1.Op_OP_ATTACH): uint8(fsm.OpAttach),
 		int32(lockdv1.Op_OP_RENEW): uint8(fsm.OpRenew), int32(lockdv1.Op_OP_CLOSE): uint8(fsm.OpClose),
 		int32(lockdv1.Op_OP_ACQUIRE): uint8(fsm.OpAcquire), int32(lockdv1.Op_OP_RELEASE): uint8(fsm.OpRelease),
 		int32(lockdv1.Op_OP_EXTEND): uint8(fsm.OpExtend), int32(lockdv1.Op_OP_ABANDON): uint8(fsm.OpAbandon),
-	} {
+	}
+	for theirs, ours := range ops {
 		if theirs != int32(ours) {
 			t.Errorf("op %v is %d here", lockdv1.Op(theirs), ours)
 		}
 	}
-	for theirs, ours := range map[lockdv1.Status]fsm.Status{
+	statuses := map[lockdv1.Status]fsm.Status{
+		lockdv1.Status_STATUS_LIMIT_CONFLICT: fsm.StatusLimitConflict, lockdv1.Status_STATUS_NOBODY: fsm.StatusNobody,
 		lockdv1.Status_STATUS_OK: fsm.StatusOK, lockdv1.Status_STATUS_QUEUED: fsm.StatusQueued, lockdv1.Status_STATUS_BUSY: fsm.StatusBusy,
 		lockdv1.Status_STATUS_TIMEOUT: fsm.StatusTimeout, lockdv1.Status_STATUS_ABANDONED: fsm.StatusAbandoned,
 		lockdv1.Status_STATUS_NOT_HELD: fsm.StatusNotHeld, lockdv1.Status_STATUS_MAX_HOLD: fsm.StatusMaxHold,
@@ -199,13 +228,15 @@ func TestEnumerationsAgree(t *testing.T) {
 		lockdv1.Status_STATUS_BAD_SECRET: fsm.StatusBadSecret, lockdv1.Status_STATUS_LIMIT: fsm.StatusLimit,
 		lockdv1.Status_STATUS_INVALID: fsm.StatusInvalid, lockdv1.Status_STATUS_KIND_CONFLICT: fsm.StatusKindConflict,
 		lockdv1.Status_STATUS_MODE_CONFLICT: fsm.StatusModeConflict, lockdv1.Status_STATUS_LEVEL: fsm.StatusLevel,
-	} {
+	}
+	for theirs, ours := range statuses {
 		if int32(theirs) != int32(ours) {
 			t.Errorf("%v is %d here", theirs, ours)
 		}
 	}
-	for theirs, ours := range map[lockdv1.Limit]fsm.LimitID{
-		lockdv1.Limit_LIMIT_NAME: fsm.LimitName, lockdv1.Limit_LIMIT_OWNER: fsm.LimitOwner, lockdv1.Limit_LIMIT_LABEL: fsm.LimitLabel,
+	limits := map[lockdv1.Limit]fsm.LimitID{
+		lockdv1.Limit_LIMIT_RESERVED_HOLDS: fsm.LimitReservedHolds,
+		lockdv1.Limit_LIMIT_NAME:           fsm.LimitName, lockdv1.Limit_LIMIT_OWNER: fsm.LimitOwner, lockdv1.Limit_LIMIT_LABEL: fsm.LimitLabel,
 		lockdv1.Limit_LIMIT_WANTS: fsm.LimitWants, lockdv1.Limit_LIMIT_REENTRY: fsm.LimitReentry, lockdv1.Limit_LIMIT_SESSIONS: fsm.LimitSessions,
 		lockdv1.Limit_LIMIT_SESSION_HOLDS: fsm.LimitSessionHolds, lockdv1.Limit_LIMIT_SESSION_WAITERS: fsm.LimitSessionWaiters,
 		lockdv1.Limit_LIMIT_NAME_WAITERS: fsm.LimitNameWaiters, lockdv1.Limit_LIMIT_WAITERS: fsm.LimitWaiters,
@@ -213,7 +244,11 @@ func TestEnumerationsAgree(t *testing.T) {
 		lockdv1.Limit_LIMIT_MAX_HOLD: fsm.LimitMaxHold, lockdv1.Limit_LIMIT_MEMBERS: fsm.LimitMembers,
 		lockdv1.Limit_LIMIT_MEMBER: fsm.LimitMember, lockdv1.Limit_LIMIT_PERMITS: fsm.LimitPermits,
 		lockdv1.Limit_LIMIT_SECRET: fsm.LimitSecret,
-	} {
+	}
+	if len(ops) != len(lockdv1.Op_name)-1 || len(statuses) != len(lockdv1.Status_name)-1 || len(limits) != len(lockdv1.Limit_name)-1 {
+		t.Errorf("%d ops, %d statuses, %d limits are compared; there are others", len(ops), len(statuses), len(limits))
+	}
+	for theirs, ours := range limits {
 		if int32(theirs) != int32(ours) {
 			t.Errorf("%v is %d here", theirs, ours)
 		}
@@ -240,6 +275,7 @@ func FuzzFrames(f *testing.F) {
 	f.Add(AppendCommand(nil, &c))
 	f.Add(AppendCommand(nil, &fsm.Command{Op: fsm.OpOpen, Label: "a", Secret: fsm.Secret{1}}))
 	f.Add(appendOutcome(appendHello(nil, &lockdv1.Hello{Node: "n"}), &Outcome{Refusal: 1}))
+	f.Add(appendOutcome(nil, &Outcome{Refusal: 4, Full: full("x", 1), Outcome: fsm.Outcome{Result: fsm.Result{Rest: "\x05\x06", Incarnation: 2}}}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var commands, again commandFrame
 		var generated lockdv1.ClientFrame
@@ -288,7 +324,9 @@ func TestMalformedFrames(t *testing.T) {
 			t.Errorf("%s: decoded as %+v", name, f.commands)
 		}
 	}
+	tokens := append([]byte{0xaa, 1, fsm.WantsMax}, make([]byte, fsm.WantsMax)...) // one too many
 	for name, data := range map[string][]byte{
+		"tokens": append([]byte{tagOutcomes, byte(len(tokens))}, tokens...), "overload": {tagOutcomes, 4, 0xba, 1, 1, 0xff},
 		"cut off": {tagOutcomes, 5, 1}, "hello": {tagHello, 1, 0xff}, "inside": {tagOutcomes, 2, 6<<3 | 2, 9}, "tag": {0xff},
 	} {
 		var f Frame

@@ -58,20 +58,28 @@ const (
 	// Withdraws the acquire with the seq Command.target: a waiting one is
 	// removed, a granted one released, an unseen one burnt.
 	Op_OP_ABANDON Op = 8
+	// Begins the next incarnation of a session, for a new process that knows its
+	// secret: commands of earlier ones are answered FENCED, and what the session
+	// holds and waits for stays. A second one with the nonce of the last finds what
+	// that one began. Its answer carries opened_session, resumed_incarnation and, as
+	// value, the lowest seq that is free; it lets commands of that session in on
+	// this stream. Inspect with the session then lists what it holds and waits for.
+	Op_OP_RESUME Op = 12
 )
 
 // Enum value maps for Op.
 var (
 	Op_name = map[int32]string{
-		0: "OP_UNSPECIFIED",
-		1: "OP_OPEN",
-		2: "OP_ATTACH",
-		3: "OP_RENEW",
-		4: "OP_CLOSE",
-		5: "OP_ACQUIRE",
-		6: "OP_RELEASE",
-		7: "OP_EXTEND",
-		8: "OP_ABANDON",
+		0:  "OP_UNSPECIFIED",
+		1:  "OP_OPEN",
+		2:  "OP_ATTACH",
+		3:  "OP_RENEW",
+		4:  "OP_CLOSE",
+		5:  "OP_ACQUIRE",
+		6:  "OP_RELEASE",
+		7:  "OP_EXTEND",
+		8:  "OP_ABANDON",
+		12: "OP_RESUME",
 	}
 	Op_value = map[string]int32{
 		"OP_UNSPECIFIED": 0,
@@ -83,6 +91,7 @@ var (
 		"OP_RELEASE":     6,
 		"OP_EXTEND":      7,
 		"OP_ABANDON":     8,
+		"OP_RESUME":      12,
 	}
 )
 
@@ -279,7 +288,7 @@ const (
 	Class_CLASS_UNSPECIFIED Class = 0
 	Class_CLASS_SEQ         Class = 1 // (session, incarnation, seq)
 	Class_CLASS_RENEWAL     Class = 2 // (session, incarnation, number of the renewal)
-	Class_CLASS_NONCE       Class = 3 // the nonce of an open or attach
+	Class_CLASS_NONCE       Class = 3 // the nonce of an open, attach or resume
 )
 
 // Enum value maps for Class.
@@ -329,26 +338,28 @@ func (Class) EnumDescriptor() ([]byte, []int) {
 type Status int32
 
 const (
-	Status_STATUS_UNSPECIFIED   Status = 0
-	Status_STATUS_OK            Status = 1
-	Status_STATUS_QUEUED        Status = 2  // the acquire waits; its end follows as GRANTED
-	Status_STATUS_BUSY          Status = 3  // not free, and the acquire did not want to wait
-	Status_STATUS_TIMEOUT       Status = 4  // the wait was over before the grant
-	Status_STATUS_ABANDONED     Status = 5  // withdrawn by ABANDON
-	Status_STATUS_NOT_HELD      Status = 6  // no such grant of this session
-	Status_STATUS_MAX_HOLD      Status = 7  // a loss: the grant's own deadline passed
-	Status_STATUS_FORCED        Status = 8  // a loss: an operator released it
-	Status_STATUS_SESSION_GONE  Status = 9  // there is no such session (any more)
-	Status_STATUS_FENCED        Status = 10 // a later incarnation has taken over
-	Status_STATUS_OLD_SEQ       Status = 11 // below the mark and not queued; nothing was done
-	Status_STATUS_SEQ_REUSED    Status = 12 // the seq came with another command; the session is ended
-	Status_STATUS_WINDOW        Status = 13 // beyond the window of answers; the session is ended
-	Status_STATUS_BAD_SECRET    Status = 14 // not the session's secret; nothing was done
-	Status_STATUS_LIMIT         Status = 15 // limit says which, value what was asked for
-	Status_STATUS_INVALID       Status = 16 // malformed; limit may say where
-	Status_STATUS_KIND_CONFLICT Status = 17 // the name is of the other kind now
-	Status_STATUS_MODE_CONFLICT Status = 18 // the owner holds the name in another mode
-	Status_STATUS_LEVEL         Status = 19 // the cluster does not have this (yet)
+	Status_STATUS_UNSPECIFIED    Status = 0
+	Status_STATUS_OK             Status = 1
+	Status_STATUS_QUEUED         Status = 2  // the acquire waits; its end follows as GRANTED
+	Status_STATUS_BUSY           Status = 3  // not free, and the acquire did not want to wait
+	Status_STATUS_TIMEOUT        Status = 4  // the wait was over before the grant
+	Status_STATUS_ABANDONED      Status = 5  // withdrawn by ABANDON
+	Status_STATUS_NOT_HELD       Status = 6  // no such grant of this session
+	Status_STATUS_MAX_HOLD       Status = 7  // a loss: the grant's own deadline passed
+	Status_STATUS_FORCED         Status = 8  // a loss: an operator released it
+	Status_STATUS_SESSION_GONE   Status = 9  // there is no such session (any more)
+	Status_STATUS_FENCED         Status = 10 // a later incarnation has taken over
+	Status_STATUS_OLD_SEQ        Status = 11 // below the mark and not queued; nothing was done
+	Status_STATUS_SEQ_REUSED     Status = 12 // the seq came with another command; the session is ended
+	Status_STATUS_WINDOW         Status = 13 // beyond the window of answers; the session is ended
+	Status_STATUS_BAD_SECRET     Status = 14 // not the session's secret; nothing was done
+	Status_STATUS_LIMIT          Status = 15 // limit says which, value what was asked for
+	Status_STATUS_INVALID        Status = 16 // malformed; limit may say where
+	Status_STATUS_KIND_CONFLICT  Status = 17 // the name is of the other kind now
+	Status_STATUS_MODE_CONFLICT  Status = 18 // the owner holds the name in another mode
+	Status_STATUS_LEVEL          Status = 19 // the cluster does not have this (yet)
+	Status_STATUS_LIMIT_CONFLICT Status = 20 // the semaphore has another limit, which value is
+	Status_STATUS_NOBODY         Status = 21 // no such session to act on behalf of, or not its secret
 )
 
 // Enum value maps for Status.
@@ -374,28 +385,32 @@ var (
 		17: "STATUS_KIND_CONFLICT",
 		18: "STATUS_MODE_CONFLICT",
 		19: "STATUS_LEVEL",
+		20: "STATUS_LIMIT_CONFLICT",
+		21: "STATUS_NOBODY",
 	}
 	Status_value = map[string]int32{
-		"STATUS_UNSPECIFIED":   0,
-		"STATUS_OK":            1,
-		"STATUS_QUEUED":        2,
-		"STATUS_BUSY":          3,
-		"STATUS_TIMEOUT":       4,
-		"STATUS_ABANDONED":     5,
-		"STATUS_NOT_HELD":      6,
-		"STATUS_MAX_HOLD":      7,
-		"STATUS_FORCED":        8,
-		"STATUS_SESSION_GONE":  9,
-		"STATUS_FENCED":        10,
-		"STATUS_OLD_SEQ":       11,
-		"STATUS_SEQ_REUSED":    12,
-		"STATUS_WINDOW":        13,
-		"STATUS_BAD_SECRET":    14,
-		"STATUS_LIMIT":         15,
-		"STATUS_INVALID":       16,
-		"STATUS_KIND_CONFLICT": 17,
-		"STATUS_MODE_CONFLICT": 18,
-		"STATUS_LEVEL":         19,
+		"STATUS_UNSPECIFIED":    0,
+		"STATUS_OK":             1,
+		"STATUS_QUEUED":         2,
+		"STATUS_BUSY":           3,
+		"STATUS_TIMEOUT":        4,
+		"STATUS_ABANDONED":      5,
+		"STATUS_NOT_HELD":       6,
+		"STATUS_MAX_HOLD":       7,
+		"STATUS_FORCED":         8,
+		"STATUS_SESSION_GONE":   9,
+		"STATUS_FENCED":         10,
+		"STATUS_OLD_SEQ":        11,
+		"STATUS_SEQ_REUSED":     12,
+		"STATUS_WINDOW":         13,
+		"STATUS_BAD_SECRET":     14,
+		"STATUS_LIMIT":          15,
+		"STATUS_INVALID":        16,
+		"STATUS_KIND_CONFLICT":  17,
+		"STATUS_MODE_CONFLICT":  18,
+		"STATUS_LEVEL":          19,
+		"STATUS_LIMIT_CONFLICT": 20,
+		"STATUS_NOBODY":         21,
 	}
 )
 
@@ -449,6 +464,7 @@ const (
 	Limit_LIMIT_MEMBER          Limit = 16
 	Limit_LIMIT_PERMITS         Limit = 17
 	Limit_LIMIT_SECRET          Limit = 18
+	Limit_LIMIT_RESERVED_HOLDS  Limit = 19
 )
 
 // Enum value maps for Limit.
@@ -473,6 +489,7 @@ var (
 		16: "LIMIT_MEMBER",
 		17: "LIMIT_PERMITS",
 		18: "LIMIT_SECRET",
+		19: "LIMIT_RESERVED_HOLDS",
 	}
 	Limit_value = map[string]int32{
 		"LIMIT_UNSPECIFIED":     0,
@@ -494,6 +511,7 @@ var (
 		"LIMIT_MEMBER":          16,
 		"LIMIT_PERMITS":         17,
 		"LIMIT_SECRET":          18,
+		"LIMIT_RESERVED_HOLDS":  19,
 	}
 )
 
@@ -537,6 +555,9 @@ const (
 	Refusal_REFUSAL_UNAVAILABLE Refusal = 2
 	// The command may or may not have taken effect. Send it again, as it was.
 	Refusal_REFUSAL_UNKNOWN Refusal = 3
+	// The command went nowhere, because the node has too much to do: overload says
+	// what is full. Send it again when it says, and some time by chance after that.
+	Refusal_REFUSAL_OVERLOADED Refusal = 4
 )
 
 // Enum value maps for Refusal.
@@ -546,12 +567,14 @@ var (
 		1: "REFUSAL_NOT_ATTACHED",
 		2: "REFUSAL_UNAVAILABLE",
 		3: "REFUSAL_UNKNOWN",
+		4: "REFUSAL_OVERLOADED",
 	}
 	Refusal_value = map[string]int32{
 		"REFUSAL_UNSPECIFIED":  0,
 		"REFUSAL_NOT_ATTACHED": 1,
 		"REFUSAL_UNAVAILABLE":  2,
 		"REFUSAL_UNKNOWN":      3,
+		"REFUSAL_OVERLOADED":   4,
 	}
 )
 
@@ -900,8 +923,8 @@ func (x *Want) GetLimit() uint32 {
 }
 
 // Command asks for one thing. Which fields count depends on op. Commands other
-// than OPEN and ATTACH are refused with REFUSAL_NOT_ATTACHED until an OPEN or
-// ATTACH of their session was answered OK on the same stream.
+// than OPEN, ATTACH and RESUME are refused with REFUSAL_NOT_ATTACHED until one of
+// these, of their session, was answered OK on the same stream.
 type Command struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	Op          Op                     `protobuf:"varint,1,opt,name=op,proto3,enum=lockd.v1.Op" json:"op,omitempty"`
@@ -916,12 +939,13 @@ type Command struct {
 	// session.
 	Mark  uint64 `protobuf:"varint,5,opt,name=mark,proto3" json:"mark,omitempty"`
 	Seen  uint64 `protobuf:"varint,6,opt,name=seen,proto3" json:"seen,omitempty"`  // acknowledges events up to and with this one
-	Nonce *Nonce `protobuf:"bytes,7,opt,name=nonce,proto3" json:"nonce,omitempty"` // OPEN, ATTACH
-	// OPEN, ATTACH: 32 random bytes of the client's own choice, never shown.
-	Secret        []byte  `protobuf:"bytes,8,opt,name=secret,proto3" json:"secret,omitempty"`
-	TtlNanos      int64   `protobuf:"varint,9,opt,name=ttl_nanos,json=ttlNanos,proto3" json:"ttl_nanos,omitempty"`                // OPEN: 500 ms to 24 h
-	Label         string  `protobuf:"bytes,10,opt,name=label,proto3" json:"label,omitempty"`                                      // OPEN: who this is, for lists; at most 128 bytes
-	Wants         []*Want `protobuf:"bytes,11,rep,name=wants,proto3" json:"wants,omitempty"`                                      // ACQUIRE
+	Nonce *Nonce `protobuf:"bytes,7,opt,name=nonce,proto3" json:"nonce,omitempty"` // OPEN, ATTACH, RESUME
+	// OPEN, ATTACH, RESUME: 32 random bytes of the client's own choice, never shown.
+	Secret   []byte `protobuf:"bytes,8,opt,name=secret,proto3" json:"secret,omitempty"`
+	TtlNanos int64  `protobuf:"varint,9,opt,name=ttl_nanos,json=ttlNanos,proto3" json:"ttl_nanos,omitempty"` // OPEN: 500 ms to 24 h
+	Label    string `protobuf:"bytes,10,opt,name=label,proto3" json:"label,omitempty"`                       // OPEN: who this is, for lists; at most 128 bytes
+	// ACQUIRE: 1 to 64, no name twice; granted when all can be, and none before.
+	Wants         []*Want `protobuf:"bytes,11,rep,name=wants,proto3" json:"wants,omitempty"`
 	Owner         string  `protobuf:"bytes,12,opt,name=owner,proto3" json:"owner,omitempty"`                                      // ACQUIRE: at most 128 bytes
 	WaitNanos     int64   `protobuf:"varint,13,opt,name=wait_nanos,json=waitNanos,proto3" json:"wait_nanos,omitempty"`            // ACQUIRE: 0 tries only, -1 waits for ever
 	MaxHoldNanos  int64   `protobuf:"varint,14,opt,name=max_hold_nanos,json=maxHoldNanos,proto3" json:"max_hold_nanos,omitempty"` // ACQUIRE: 0 is no deadline; EXTEND: from now
@@ -1073,6 +1097,60 @@ func (x *Command) GetTarget() uint64 {
 	return 0
 }
 
+// Overload says what of a node is full. It is also the detail of the error
+// RESOURCE_EXHAUSTED of calls and streams.
+type Overload struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	What          string                 `protobuf:"bytes,1,opt,name=what,proto3" json:"what,omitempty"`                                        // with its bound
+	RetryAfterMs  uint32                 `protobuf:"varint,2,opt,name=retry_after_ms,json=retryAfterMs,proto3" json:"retry_after_ms,omitempty"` // 0 is not known
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Overload) Reset() {
+	*x = Overload{}
+	mi := &file_lockd_v1_lockd_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Overload) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Overload) ProtoMessage() {}
+
+func (x *Overload) ProtoReflect() protoreflect.Message {
+	mi := &file_lockd_v1_lockd_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Overload.ProtoReflect.Descriptor instead.
+func (*Overload) Descriptor() ([]byte, []int) {
+	return file_lockd_v1_lockd_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Overload) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
+func (x *Overload) GetRetryAfterMs() uint32 {
+	if x != nil {
+		return x.RetryAfterMs
+	}
+	return 0
+}
+
 // Outcome answers one command, or tells a session what befell it.
 type Outcome struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1092,21 +1170,28 @@ type Outcome struct {
 	AtNanos       int64   `protobuf:"varint,10,opt,name=at_nanos,json=atNanos,proto3" json:"at_nanos,omitempty"`                   // machine time at which the command was applied
 	Index         uint64  `protobuf:"varint,11,opt,name=index,proto3" json:"index,omitempty"`                                      // entry of the log that gave this answer
 	Order         uint32  `protobuf:"varint,12,opt,name=order,proto3" json:"order,omitempty"`                                      // place among that entry's outcomes, from 1
-	OpenedSession uint64  `protobuf:"varint,13,opt,name=opened_session,json=openedSession,proto3" json:"opened_session,omitempty"` // OPEN
+	OpenedSession uint64  `protobuf:"varint,13,opt,name=opened_session,json=openedSession,proto3" json:"opened_session,omitempty"` // OPEN, RESUME
 	Grant         uint64  `protobuf:"varint,14,opt,name=grant,proto3" json:"grant,omitempty"`
-	Token         uint64  `protobuf:"varint,15,opt,name=token,proto3" json:"token,omitempty"`                             // fencing token
+	Token         uint64  `protobuf:"varint,15,opt,name=token,proto3" json:"token,omitempty"`                             // fencing token; of several names the first one's
 	UntilNanos    int64   `protobuf:"varint,16,opt,name=until_nanos,json=untilNanos,proto3" json:"until_nanos,omitempty"` // when max_hold ends the grant; 0 is never
-	Count         uint32  `protobuf:"varint,17,opt,name=count,proto3" json:"count,omitempty"`                             // grants of the hold, this one included
-	Place         uint32  `protobuf:"varint,18,opt,name=place,proto3" json:"place,omitempty"`                             // STATUS_QUEUED: place in the queue, from 1
-	Limit         Limit   `protobuf:"varint,19,opt,name=limit,proto3,enum=lockd.v1.Limit" json:"limit,omitempty"`         // STATUS_LIMIT, STATUS_INVALID
-	Value         uint64  `protobuf:"varint,20,opt,name=value,proto3" json:"value,omitempty"`                             // STATUS_LIMIT: what was asked for; of RENEW and ATTACH: the session's last event
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Count         uint32  `protobuf:"varint,17,opt,name=count,proto3" json:"count,omitempty"`                             // grants of the (first name's) hold, this one included
+	// STATUS_QUEUED: place in the longest of the queues, from 1. Of a refusal that
+	// is about one of the wants: which one, from 1.
+	Place uint32 `protobuf:"varint,18,opt,name=place,proto3" json:"place,omitempty"`
+	Limit Limit  `protobuf:"varint,19,opt,name=limit,proto3,enum=lockd.v1.Limit" json:"limit,omitempty"` // STATUS_LIMIT, STATUS_INVALID
+	// STATUS_LIMIT: what was asked for; STATUS_LIMIT_CONFLICT: the declared limit; of
+	// RENEW and ATTACH: the session's last event; of RESUME: the lowest free seq.
+	Value              uint64    `protobuf:"varint,20,opt,name=value,proto3" json:"value,omitempty"`
+	RestTokens         []uint64  `protobuf:"varint,21,rep,packed,name=rest_tokens,json=restTokens,proto3" json:"rest_tokens,omitempty"`                  // of several names: the tokens of all but the first, in the order of wants
+	ResumedIncarnation uint32    `protobuf:"varint,22,opt,name=resumed_incarnation,json=resumedIncarnation,proto3" json:"resumed_incarnation,omitempty"` // RESUME
+	Overload           *Overload `protobuf:"bytes,23,opt,name=overload,proto3" json:"overload,omitempty"`                                                // REFUSAL_OVERLOADED
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *Outcome) Reset() {
 	*x = Outcome{}
-	mi := &file_lockd_v1_lockd_proto_msgTypes[6]
+	mi := &file_lockd_v1_lockd_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1118,7 +1203,7 @@ func (x *Outcome) String() string {
 func (*Outcome) ProtoMessage() {}
 
 func (x *Outcome) ProtoReflect() protoreflect.Message {
-	mi := &file_lockd_v1_lockd_proto_msgTypes[6]
+	mi := &file_lockd_v1_lockd_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1131,7 +1216,7 @@ func (x *Outcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Outcome.ProtoReflect.Descriptor instead.
 func (*Outcome) Descriptor() ([]byte, []int) {
-	return file_lockd_v1_lockd_proto_rawDescGZIP(), []int{6}
+	return file_lockd_v1_lockd_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Outcome) GetKind() OutcomeKind {
@@ -1274,8 +1359,29 @@ func (x *Outcome) GetValue() uint64 {
 	return 0
 }
 
-// InspectRequest asks for one name, or, if name is empty, for a page in the
-// order of names.
+func (x *Outcome) GetRestTokens() []uint64 {
+	if x != nil {
+		return x.RestTokens
+	}
+	return nil
+}
+
+func (x *Outcome) GetResumedIncarnation() uint32 {
+	if x != nil {
+		return x.ResumedIncarnation
+	}
+	return 0
+}
+
+func (x *Outcome) GetOverload() *Overload {
+	if x != nil {
+		return x.Overload
+	}
+	return nil
+}
+
+// InspectRequest asks for one name, for what a session holds and waits for, or, if
+// both are empty, for a page in the order of names.
 type InspectRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -1283,13 +1389,17 @@ type InspectRequest struct {
 	After         string                 `protobuf:"bytes,3,opt,name=after,proto3" json:"after,omitempty"`                        // names greater than this one
 	PageSize      uint32                 `protobuf:"varint,4,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"` // 0 is 100; at most 1000
 	Stale         bool                   `protobuf:"varint,5,opt,name=stale,proto3" json:"stale,omitempty"`                       // read what this node has applied, without asking anybody
+	Session       uint64                 `protobuf:"varint,6,opt,name=session,proto3" json:"session,omitempty"`
+	Secret        []byte                 `protobuf:"bytes,7,opt,name=secret,proto3" json:"secret,omitempty"`                            // the session's; nobody else is told
+	AfterGrant    uint64                 `protobuf:"varint,8,opt,name=after_grant,json=afterGrant,proto3" json:"after_grant,omitempty"` // of the session: grants with greater numbers
+	AfterWait     uint64                 `protobuf:"varint,9,opt,name=after_wait,json=afterWait,proto3" json:"after_wait,omitempty"`    // and waits with greater ones
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InspectRequest) Reset() {
 	*x = InspectRequest{}
-	mi := &file_lockd_v1_lockd_proto_msgTypes[7]
+	mi := &file_lockd_v1_lockd_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1301,7 +1411,7 @@ func (x *InspectRequest) String() string {
 func (*InspectRequest) ProtoMessage() {}
 
 func (x *InspectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lockd_v1_lockd_proto_msgTypes[7]
+	mi := &file_lockd_v1_lockd_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1314,7 +1424,7 @@ func (x *InspectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectRequest.ProtoReflect.Descriptor instead.
 func (*InspectRequest) Descriptor() ([]byte, []int) {
-	return file_lockd_v1_lockd_proto_rawDescGZIP(), []int{7}
+	return file_lockd_v1_lockd_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *InspectRequest) GetName() string {
@@ -1352,6 +1462,34 @@ func (x *InspectRequest) GetStale() bool {
 	return false
 }
 
+func (x *InspectRequest) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *InspectRequest) GetSecret() []byte {
+	if x != nil {
+		return x.Secret
+	}
+	return nil
+}
+
+func (x *InspectRequest) GetAfterGrant() uint64 {
+	if x != nil {
+		return x.AfterGrant
+	}
+	return 0
+}
+
+func (x *InspectRequest) GetAfterWait() uint64 {
+	if x != nil {
+		return x.AfterWait
+	}
+	return 0
+}
+
 // InspectResponse is what was found, and when. Unless stale was asked for it
 // shows every change that was acknowledged before the call.
 type InspectResponse struct {
@@ -1359,14 +1497,15 @@ type InspectResponse struct {
 	Index         uint64                 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`                    // as of this entry
 	AtNanos       int64                  `protobuf:"varint,2,opt,name=at_nanos,json=atNanos,proto3" json:"at_nanos,omitempty"` // and this machine time
 	Locks         []*Lock                `protobuf:"bytes,3,rep,name=locks,proto3" json:"locks,omitempty"`
-	More          bool                   `protobuf:"varint,4,opt,name=more,proto3" json:"more,omitempty"` // names follow; ask again after the last one
+	More          bool                   `protobuf:"varint,4,opt,name=more,proto3" json:"more,omitempty"`      // more follows; ask again after the last one
+	Session       *Session               `protobuf:"bytes,5,opt,name=session,proto3" json:"session,omitempty"` // if one was asked for
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *InspectResponse) Reset() {
 	*x = InspectResponse{}
-	mi := &file_lockd_v1_lockd_proto_msgTypes[8]
+	mi := &file_lockd_v1_lockd_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1378,7 +1517,7 @@ func (x *InspectResponse) String() string {
 func (*InspectResponse) ProtoMessage() {}
 
 func (x *InspectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lockd_v1_lockd_proto_msgTypes[8]
+	mi := &file_lockd_v1_lockd_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1391,7 +1530,7 @@ func (x *InspectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectResponse.ProtoReflect.Descriptor instead.
 func (*InspectResponse) Descriptor() ([]byte, []int) {
-	return file_lockd_v1_lockd_proto_rawDescGZIP(), []int{8}
+	return file_lockd_v1_lockd_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *InspectResponse) GetIndex() uint64 {
@@ -1422,6 +1561,329 @@ func (x *InspectResponse) GetMore() bool {
 	return false
 }
 
+func (x *InspectResponse) GetSession() *Session {
+	if x != nil {
+		return x.Session
+	}
+	return nil
+}
+
+// Session is what one session holds and waits for.
+type Session struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       uint64                 `protobuf:"varint,1,opt,name=session,proto3" json:"session,omitempty"`
+	Incarnation   uint32                 `protobuf:"varint,2,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
+	Seen          uint64                 `protobuf:"varint,3,opt,name=seen,proto3" json:"seen,omitempty"` // the last event that it has acknowledged
+	Label         string                 `protobuf:"bytes,4,opt,name=label,proto3" json:"label,omitempty"`
+	TtlNanos      int64                  `protobuf:"varint,5,opt,name=ttl_nanos,json=ttlNanos,proto3" json:"ttl_nanos,omitempty"`
+	ExpiresNanos  int64                  `protobuf:"varint,6,opt,name=expires_nanos,json=expiresNanos,proto3" json:"expires_nanos,omitempty"` // until it ends, if nothing renews it
+	Grants        []*SessionGrant        `protobuf:"bytes,7,rep,name=grants,proto3" json:"grants,omitempty"`                                  // by number
+	Waits         []*SessionWait         `protobuf:"bytes,8,rep,name=waits,proto3" json:"waits,omitempty"`                                    // by seq; after the last grant
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Session) Reset() {
+	*x = Session{}
+	mi := &file_lockd_v1_lockd_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Session) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Session) ProtoMessage() {}
+
+func (x *Session) ProtoReflect() protoreflect.Message {
+	mi := &file_lockd_v1_lockd_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Session.ProtoReflect.Descriptor instead.
+func (*Session) Descriptor() ([]byte, []int) {
+	return file_lockd_v1_lockd_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Session) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *Session) GetIncarnation() uint32 {
+	if x != nil {
+		return x.Incarnation
+	}
+	return 0
+}
+
+func (x *Session) GetSeen() uint64 {
+	if x != nil {
+		return x.Seen
+	}
+	return 0
+}
+
+func (x *Session) GetLabel() string {
+	if x != nil {
+		return x.Label
+	}
+	return ""
+}
+
+func (x *Session) GetTtlNanos() int64 {
+	if x != nil {
+		return x.TtlNanos
+	}
+	return 0
+}
+
+func (x *Session) GetExpiresNanos() int64 {
+	if x != nil {
+		return x.ExpiresNanos
+	}
+	return 0
+}
+
+func (x *Session) GetGrants() []*SessionGrant {
+	if x != nil {
+		return x.Grants
+	}
+	return nil
+}
+
+func (x *Session) GetWaits() []*SessionWait {
+	if x != nil {
+		return x.Waits
+	}
+	return nil
+}
+
+// SessionGrant is one grant, which may have several names.
+type SessionGrant struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Grant         uint64                 `protobuf:"varint,1,opt,name=grant,proto3" json:"grant,omitempty"`
+	Seq           uint64                 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"` // of the acquire; 0 if another session said it for this one
+	Owner         string                 `protobuf:"bytes,3,opt,name=owner,proto3" json:"owner,omitempty"`
+	UntilNanos    int64                  `protobuf:"varint,4,opt,name=until_nanos,json=untilNanos,proto3" json:"until_nanos,omitempty"` // when max_hold ends it; 0 is never
+	Names         []*Held                `protobuf:"bytes,5,rep,name=names,proto3" json:"names,omitempty"`                              // in the order of names
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionGrant) Reset() {
+	*x = SessionGrant{}
+	mi := &file_lockd_v1_lockd_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionGrant) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionGrant) ProtoMessage() {}
+
+func (x *SessionGrant) ProtoReflect() protoreflect.Message {
+	mi := &file_lockd_v1_lockd_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionGrant.ProtoReflect.Descriptor instead.
+func (*SessionGrant) Descriptor() ([]byte, []int) {
+	return file_lockd_v1_lockd_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *SessionGrant) GetGrant() uint64 {
+	if x != nil {
+		return x.Grant
+	}
+	return 0
+}
+
+func (x *SessionGrant) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *SessionGrant) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *SessionGrant) GetUntilNanos() int64 {
+	if x != nil {
+		return x.UntilNanos
+	}
+	return 0
+}
+
+func (x *SessionGrant) GetNames() []*Held {
+	if x != nil {
+		return x.Names
+	}
+	return nil
+}
+
+// Held is one name of a grant.
+type Held struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Want          *Want                  `protobuf:"bytes,1,opt,name=want,proto3" json:"want,omitempty"` // limit is the declared one
+	Token         uint64                 `protobuf:"varint,2,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Held) Reset() {
+	*x = Held{}
+	mi := &file_lockd_v1_lockd_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Held) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Held) ProtoMessage() {}
+
+func (x *Held) ProtoReflect() protoreflect.Message {
+	mi := &file_lockd_v1_lockd_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Held.ProtoReflect.Descriptor instead.
+func (*Held) Descriptor() ([]byte, []int) {
+	return file_lockd_v1_lockd_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Held) GetWant() *Want {
+	if x != nil {
+		return x.Want
+	}
+	return nil
+}
+
+func (x *Held) GetToken() uint64 {
+	if x != nil {
+		return x.Token
+	}
+	return 0
+}
+
+// SessionWait is an acquire that waits.
+type SessionWait struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Seq           uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
+	Owner         string                 `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
+	Wants         []*Want                `protobuf:"bytes,3,rep,name=wants,proto3" json:"wants,omitempty"`
+	MaxHoldNanos  int64                  `protobuf:"varint,4,opt,name=max_hold_nanos,json=maxHoldNanos,proto3" json:"max_hold_nanos,omitempty"`
+	WaitingNanos  int64                  `protobuf:"varint,5,opt,name=waiting_nanos,json=waitingNanos,proto3" json:"waiting_nanos,omitempty"`
+	DeadlineNanos int64                  `protobuf:"varint,6,opt,name=deadline_nanos,json=deadlineNanos,proto3" json:"deadline_nanos,omitempty"` // when the wait times out; 0 is never
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionWait) Reset() {
+	*x = SessionWait{}
+	mi := &file_lockd_v1_lockd_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionWait) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionWait) ProtoMessage() {}
+
+func (x *SessionWait) ProtoReflect() protoreflect.Message {
+	mi := &file_lockd_v1_lockd_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionWait.ProtoReflect.Descriptor instead.
+func (*SessionWait) Descriptor() ([]byte, []int) {
+	return file_lockd_v1_lockd_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *SessionWait) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *SessionWait) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *SessionWait) GetWants() []*Want {
+	if x != nil {
+		return x.Wants
+	}
+	return nil
+}
+
+func (x *SessionWait) GetMaxHoldNanos() int64 {
+	if x != nil {
+		return x.MaxHoldNanos
+	}
+	return 0
+}
+
+func (x *SessionWait) GetWaitingNanos() int64 {
+	if x != nil {
+		return x.WaitingNanos
+	}
+	return 0
+}
+
+func (x *SessionWait) GetDeadlineNanos() int64 {
+	if x != nil {
+		return x.DeadlineNanos
+	}
+	return 0
+}
+
 // Lock is one name as a list shows it.
 type Lock struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1438,7 +1900,7 @@ type Lock struct {
 
 func (x *Lock) Reset() {
 	*x = Lock{}
-	mi := &file_lockd_v1_lockd_proto_msgTypes[9]
+	mi := &file_lockd_v1_lockd_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1450,7 +1912,7 @@ func (x *Lock) String() string {
 func (*Lock) ProtoMessage() {}
 
 func (x *Lock) ProtoReflect() protoreflect.Message {
-	mi := &file_lockd_v1_lockd_proto_msgTypes[9]
+	mi := &file_lockd_v1_lockd_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1463,7 +1925,7 @@ func (x *Lock) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lock.ProtoReflect.Descriptor instead.
 func (*Lock) Descriptor() ([]byte, []int) {
-	return file_lockd_v1_lockd_proto_rawDescGZIP(), []int{9}
+	return file_lockd_v1_lockd_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Lock) GetName() string {
@@ -1533,7 +1995,7 @@ type Holder struct {
 
 func (x *Holder) Reset() {
 	*x = Holder{}
-	mi := &file_lockd_v1_lockd_proto_msgTypes[10]
+	mi := &file_lockd_v1_lockd_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1545,7 +2007,7 @@ func (x *Holder) String() string {
 func (*Holder) ProtoMessage() {}
 
 func (x *Holder) ProtoReflect() protoreflect.Message {
-	mi := &file_lockd_v1_lockd_proto_msgTypes[10]
+	mi := &file_lockd_v1_lockd_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1558,7 +2020,7 @@ func (x *Holder) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Holder.ProtoReflect.Descriptor instead.
 func (*Holder) Descriptor() ([]byte, []int) {
-	return file_lockd_v1_lockd_proto_rawDescGZIP(), []int{10}
+	return file_lockd_v1_lockd_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Holder) GetSession() uint64 {
@@ -1640,7 +2102,7 @@ type Waiter struct {
 
 func (x *Waiter) Reset() {
 	*x = Waiter{}
-	mi := &file_lockd_v1_lockd_proto_msgTypes[11]
+	mi := &file_lockd_v1_lockd_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1652,7 +2114,7 @@ func (x *Waiter) String() string {
 func (*Waiter) ProtoMessage() {}
 
 func (x *Waiter) ProtoReflect() protoreflect.Message {
-	mi := &file_lockd_v1_lockd_proto_msgTypes[11]
+	mi := &file_lockd_v1_lockd_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1665,7 +2127,7 @@ func (x *Waiter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Waiter.ProtoReflect.Descriptor instead.
 func (*Waiter) Descriptor() ([]byte, []int) {
-	return file_lockd_v1_lockd_proto_rawDescGZIP(), []int{11}
+	return file_lockd_v1_lockd_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Waiter) GetSession() uint64 {
@@ -1726,7 +2188,7 @@ type StatusRequest struct {
 
 func (x *StatusRequest) Reset() {
 	*x = StatusRequest{}
-	mi := &file_lockd_v1_lockd_proto_msgTypes[12]
+	mi := &file_lockd_v1_lockd_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1738,7 +2200,7 @@ func (x *StatusRequest) String() string {
 func (*StatusRequest) ProtoMessage() {}
 
 func (x *StatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_lockd_v1_lockd_proto_msgTypes[12]
+	mi := &file_lockd_v1_lockd_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1751,7 +2213,7 @@ func (x *StatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusRequest.ProtoReflect.Descriptor instead.
 func (*StatusRequest) Descriptor() ([]byte, []int) {
-	return file_lockd_v1_lockd_proto_rawDescGZIP(), []int{12}
+	return file_lockd_v1_lockd_proto_rawDescGZIP(), []int{17}
 }
 
 // StatusResponse is a cluster as one node sees it.
@@ -1770,7 +2232,7 @@ type StatusResponse struct {
 
 func (x *StatusResponse) Reset() {
 	*x = StatusResponse{}
-	mi := &file_lockd_v1_lockd_proto_msgTypes[13]
+	mi := &file_lockd_v1_lockd_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1782,7 +2244,7 @@ func (x *StatusResponse) String() string {
 func (*StatusResponse) ProtoMessage() {}
 
 func (x *StatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_lockd_v1_lockd_proto_msgTypes[13]
+	mi := &file_lockd_v1_lockd_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1795,7 +2257,7 @@ func (x *StatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StatusResponse.ProtoReflect.Descriptor instead.
 func (*StatusResponse) Descriptor() ([]byte, []int) {
-	return file_lockd_v1_lockd_proto_rawDescGZIP(), []int{13}
+	return file_lockd_v1_lockd_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *StatusResponse) GetClusterId() string {
@@ -1860,7 +2322,7 @@ type Member struct {
 
 func (x *Member) Reset() {
 	*x = Member{}
-	mi := &file_lockd_v1_lockd_proto_msgTypes[14]
+	mi := &file_lockd_v1_lockd_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1872,7 +2334,7 @@ func (x *Member) String() string {
 func (*Member) ProtoMessage() {}
 
 func (x *Member) ProtoReflect() protoreflect.Message {
-	mi := &file_lockd_v1_lockd_proto_msgTypes[14]
+	mi := &file_lockd_v1_lockd_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1885,7 +2347,7 @@ func (x *Member) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Member.ProtoReflect.Descriptor instead.
 func (*Member) Descriptor() ([]byte, []int) {
-	return file_lockd_v1_lockd_proto_rawDescGZIP(), []int{14}
+	return file_lockd_v1_lockd_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Member) GetId() string {
@@ -1961,7 +2423,10 @@ const file_lockd_v1_lockd_proto_rawDesc = "" +
 	"wait_nanos\x18\r \x01(\x03R\twaitNanos\x12$\n" +
 	"\x0emax_hold_nanos\x18\x0e \x01(\x03R\fmaxHoldNanos\x12\x14\n" +
 	"\x05grant\x18\x0f \x01(\x04R\x05grant\x12\x16\n" +
-	"\x06target\x18\x10 \x01(\x04R\x06target\"\xe1\x04\n" +
+	"\x06target\x18\x10 \x01(\x04R\x06target\"D\n" +
+	"\bOverload\x12\x12\n" +
+	"\x04what\x18\x01 \x01(\tR\x04what\x12$\n" +
+	"\x0eretry_after_ms\x18\x02 \x01(\rR\fretryAfterMs\"\xe3\x05\n" +
 	"\aOutcome\x12)\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x15.lockd.v1.OutcomeKindR\x04kind\x12%\n" +
 	"\x05class\x18\x02 \x01(\x0e2\x0f.lockd.v1.ClassR\x05class\x12\x18\n" +
@@ -1984,18 +2449,55 @@ const file_lockd_v1_lockd_proto_rawDesc = "" +
 	"\x05count\x18\x11 \x01(\rR\x05count\x12\x14\n" +
 	"\x05place\x18\x12 \x01(\rR\x05place\x12%\n" +
 	"\x05limit\x18\x13 \x01(\x0e2\x0f.lockd.v1.LimitR\x05limit\x12\x14\n" +
-	"\x05value\x18\x14 \x01(\x04R\x05value\"\x85\x01\n" +
+	"\x05value\x18\x14 \x01(\x04R\x05value\x12\x1f\n" +
+	"\vrest_tokens\x18\x15 \x03(\x04R\n" +
+	"restTokens\x12/\n" +
+	"\x13resumed_incarnation\x18\x16 \x01(\rR\x12resumedIncarnation\x12.\n" +
+	"\boverload\x18\x17 \x01(\v2\x12.lockd.v1.OverloadR\boverload\"\xfc\x01\n" +
 	"\x0eInspectRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06prefix\x18\x02 \x01(\tR\x06prefix\x12\x14\n" +
 	"\x05after\x18\x03 \x01(\tR\x05after\x12\x1b\n" +
 	"\tpage_size\x18\x04 \x01(\rR\bpageSize\x12\x14\n" +
-	"\x05stale\x18\x05 \x01(\bR\x05stale\"|\n" +
+	"\x05stale\x18\x05 \x01(\bR\x05stale\x12\x18\n" +
+	"\asession\x18\x06 \x01(\x04R\asession\x12\x1b\n" +
+	"\x06secret\x18\a \x01(\fB\x03\x80\x01\x01R\x06secret\x12\x1f\n" +
+	"\vafter_grant\x18\b \x01(\x04R\n" +
+	"afterGrant\x12\x1d\n" +
+	"\n" +
+	"after_wait\x18\t \x01(\x04R\tafterWait\"\xa9\x01\n" +
 	"\x0fInspectResponse\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x04R\x05index\x12\x19\n" +
 	"\bat_nanos\x18\x02 \x01(\x03R\aatNanos\x12$\n" +
 	"\x05locks\x18\x03 \x03(\v2\x0e.lockd.v1.LockR\x05locks\x12\x12\n" +
-	"\x04more\x18\x04 \x01(\bR\x04more\"\xd8\x01\n" +
+	"\x04more\x18\x04 \x01(\bR\x04more\x12+\n" +
+	"\asession\x18\x05 \x01(\v2\x11.lockd.v1.SessionR\asession\"\x8e\x02\n" +
+	"\aSession\x12\x18\n" +
+	"\asession\x18\x01 \x01(\x04R\asession\x12 \n" +
+	"\vincarnation\x18\x02 \x01(\rR\vincarnation\x12\x12\n" +
+	"\x04seen\x18\x03 \x01(\x04R\x04seen\x12\x14\n" +
+	"\x05label\x18\x04 \x01(\tR\x05label\x12\x1b\n" +
+	"\tttl_nanos\x18\x05 \x01(\x03R\bttlNanos\x12#\n" +
+	"\rexpires_nanos\x18\x06 \x01(\x03R\fexpiresNanos\x12.\n" +
+	"\x06grants\x18\a \x03(\v2\x16.lockd.v1.SessionGrantR\x06grants\x12+\n" +
+	"\x05waits\x18\b \x03(\v2\x15.lockd.v1.SessionWaitR\x05waits\"\x93\x01\n" +
+	"\fSessionGrant\x12\x14\n" +
+	"\x05grant\x18\x01 \x01(\x04R\x05grant\x12\x10\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\x12\x14\n" +
+	"\x05owner\x18\x03 \x01(\tR\x05owner\x12\x1f\n" +
+	"\vuntil_nanos\x18\x04 \x01(\x03R\n" +
+	"untilNanos\x12$\n" +
+	"\x05names\x18\x05 \x03(\v2\x0e.lockd.v1.HeldR\x05names\"@\n" +
+	"\x04Held\x12\"\n" +
+	"\x04want\x18\x01 \x01(\v2\x0e.lockd.v1.WantR\x04want\x12\x14\n" +
+	"\x05token\x18\x02 \x01(\x04R\x05token\"\xcd\x01\n" +
+	"\vSessionWait\x12\x10\n" +
+	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x14\n" +
+	"\x05owner\x18\x02 \x01(\tR\x05owner\x12$\n" +
+	"\x05wants\x18\x03 \x03(\v2\x0e.lockd.v1.WantR\x05wants\x12$\n" +
+	"\x0emax_hold_nanos\x18\x04 \x01(\x03R\fmaxHoldNanos\x12#\n" +
+	"\rwaiting_nanos\x18\x05 \x01(\x03R\fwaitingNanos\x12%\n" +
+	"\x0edeadline_nanos\x18\x06 \x01(\x03R\rdeadlineNanos\"\xd8\x01\n" +
 	"\x04Lock\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\"\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x0e.lockd.v1.KindR\x04kind\x12\x14\n" +
@@ -2037,7 +2539,7 @@ const file_lockd_v1_lockd_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x14\n" +
 	"\x05voter\x18\x03 \x01(\bR\x05voter\x12\x14\n" +
-	"\x05alive\x18\x04 \x01(\bR\x05alive*\x8f\x01\n" +
+	"\x05alive\x18\x04 \x01(\bR\x05alive*\xa4\x01\n" +
 	"\x02Op\x12\x12\n" +
 	"\x0eOP_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aOP_OPEN\x10\x01\x12\r\n" +
@@ -2050,7 +2552,8 @@ const file_lockd_v1_lockd_proto_rawDesc = "" +
 	"OP_RELEASE\x10\x06\x12\r\n" +
 	"\tOP_EXTEND\x10\a\x12\x0e\n" +
 	"\n" +
-	"OP_ABANDON\x10\b*?\n" +
+	"OP_ABANDON\x10\b\x12\r\n" +
+	"\tOP_RESUME\x10\f\"\x04\b\t\x10\v*?\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tKIND_LOCK\x10\x01\x12\x12\n" +
@@ -2070,7 +2573,7 @@ const file_lockd_v1_lockd_proto_rawDesc = "" +
 	"\x11CLASS_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tCLASS_SEQ\x10\x01\x12\x11\n" +
 	"\rCLASS_RENEWAL\x10\x02\x12\x0f\n" +
-	"\vCLASS_NONCE\x10\x03*\xa7\x03\n" +
+	"\vCLASS_NONCE\x10\x03*\xd5\x03\n" +
 	"\x06Status\x12\x16\n" +
 	"\x12STATUS_UNSPECIFIED\x10\x00\x12\r\n" +
 	"\tSTATUS_OK\x10\x01\x12\x11\n" +
@@ -2092,7 +2595,9 @@ const file_lockd_v1_lockd_proto_rawDesc = "" +
 	"\x0eSTATUS_INVALID\x10\x10\x12\x18\n" +
 	"\x14STATUS_KIND_CONFLICT\x10\x11\x12\x18\n" +
 	"\x14STATUS_MODE_CONFLICT\x10\x12\x12\x10\n" +
-	"\fSTATUS_LEVEL\x10\x13*\xf6\x02\n" +
+	"\fSTATUS_LEVEL\x10\x13\x12\x19\n" +
+	"\x15STATUS_LIMIT_CONFLICT\x10\x14\x12\x11\n" +
+	"\rSTATUS_NOBODY\x10\x15*\x90\x03\n" +
 	"\x05Limit\x12\x15\n" +
 	"\x11LIMIT_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +
@@ -2115,12 +2620,14 @@ const file_lockd_v1_lockd_proto_rawDesc = "" +
 	"\rLIMIT_MEMBERS\x10\x0f\x12\x10\n" +
 	"\fLIMIT_MEMBER\x10\x10\x12\x11\n" +
 	"\rLIMIT_PERMITS\x10\x11\x12\x10\n" +
-	"\fLIMIT_SECRET\x10\x12*j\n" +
+	"\fLIMIT_SECRET\x10\x12\x12\x18\n" +
+	"\x14LIMIT_RESERVED_HOLDS\x10\x13*\x82\x01\n" +
 	"\aRefusal\x12\x17\n" +
 	"\x13REFUSAL_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14REFUSAL_NOT_ATTACHED\x10\x01\x12\x17\n" +
 	"\x13REFUSAL_UNAVAILABLE\x10\x02\x12\x13\n" +
-	"\x0fREFUSAL_UNKNOWN\x10\x032\xc0\x01\n" +
+	"\x0fREFUSAL_UNKNOWN\x10\x03\x12\x16\n" +
+	"\x12REFUSAL_OVERLOADED\x10\x042\xc0\x01\n" +
 	"\x05Lockd\x12:\n" +
 	"\x06Stream\x12\x15.lockd.v1.ClientFrame\x1a\x15.lockd.v1.ServerFrame(\x010\x01\x12>\n" +
 	"\aInspect\x12\x18.lockd.v1.InspectRequest\x1a\x19.lockd.v1.InspectResponse\x12;\n" +
@@ -2139,7 +2646,7 @@ func file_lockd_v1_lockd_proto_rawDescGZIP() []byte {
 }
 
 var file_lockd_v1_lockd_proto_enumTypes = make([]protoimpl.EnumInfo, 8)
-var file_lockd_v1_lockd_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_lockd_v1_lockd_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_lockd_v1_lockd_proto_goTypes = []any{
 	(Op)(0),                 // 0: lockd.v1.Op
 	(Kind)(0),               // 1: lockd.v1.Kind
@@ -2155,20 +2662,25 @@ var file_lockd_v1_lockd_proto_goTypes = []any{
 	(*Nonce)(nil),           // 11: lockd.v1.Nonce
 	(*Want)(nil),            // 12: lockd.v1.Want
 	(*Command)(nil),         // 13: lockd.v1.Command
-	(*Outcome)(nil),         // 14: lockd.v1.Outcome
-	(*InspectRequest)(nil),  // 15: lockd.v1.InspectRequest
-	(*InspectResponse)(nil), // 16: lockd.v1.InspectResponse
-	(*Lock)(nil),            // 17: lockd.v1.Lock
-	(*Holder)(nil),          // 18: lockd.v1.Holder
-	(*Waiter)(nil),          // 19: lockd.v1.Waiter
-	(*StatusRequest)(nil),   // 20: lockd.v1.StatusRequest
-	(*StatusResponse)(nil),  // 21: lockd.v1.StatusResponse
-	(*Member)(nil),          // 22: lockd.v1.Member
+	(*Overload)(nil),        // 14: lockd.v1.Overload
+	(*Outcome)(nil),         // 15: lockd.v1.Outcome
+	(*InspectRequest)(nil),  // 16: lockd.v1.InspectRequest
+	(*InspectResponse)(nil), // 17: lockd.v1.InspectResponse
+	(*Session)(nil),         // 18: lockd.v1.Session
+	(*SessionGrant)(nil),    // 19: lockd.v1.SessionGrant
+	(*Held)(nil),            // 20: lockd.v1.Held
+	(*SessionWait)(nil),     // 21: lockd.v1.SessionWait
+	(*Lock)(nil),            // 22: lockd.v1.Lock
+	(*Holder)(nil),          // 23: lockd.v1.Holder
+	(*Waiter)(nil),          // 24: lockd.v1.Waiter
+	(*StatusRequest)(nil),   // 25: lockd.v1.StatusRequest
+	(*StatusResponse)(nil),  // 26: lockd.v1.StatusResponse
+	(*Member)(nil),          // 27: lockd.v1.Member
 }
 var file_lockd_v1_lockd_proto_depIdxs = []int32{
 	13, // 0: lockd.v1.ClientFrame.commands:type_name -> lockd.v1.Command
 	10, // 1: lockd.v1.ServerFrame.hello:type_name -> lockd.v1.Hello
-	14, // 2: lockd.v1.ServerFrame.outcomes:type_name -> lockd.v1.Outcome
+	15, // 2: lockd.v1.ServerFrame.outcomes:type_name -> lockd.v1.Outcome
 	1,  // 3: lockd.v1.Want.kind:type_name -> lockd.v1.Kind
 	2,  // 4: lockd.v1.Want.mode:type_name -> lockd.v1.Mode
 	0,  // 5: lockd.v1.Command.op:type_name -> lockd.v1.Op
@@ -2180,24 +2692,31 @@ var file_lockd_v1_lockd_proto_depIdxs = []int32{
 	7,  // 11: lockd.v1.Outcome.refusal:type_name -> lockd.v1.Refusal
 	5,  // 12: lockd.v1.Outcome.status:type_name -> lockd.v1.Status
 	6,  // 13: lockd.v1.Outcome.limit:type_name -> lockd.v1.Limit
-	17, // 14: lockd.v1.InspectResponse.locks:type_name -> lockd.v1.Lock
-	1,  // 15: lockd.v1.Lock.kind:type_name -> lockd.v1.Kind
-	18, // 16: lockd.v1.Lock.holders:type_name -> lockd.v1.Holder
-	19, // 17: lockd.v1.Lock.waiters:type_name -> lockd.v1.Waiter
-	2,  // 18: lockd.v1.Holder.mode:type_name -> lockd.v1.Mode
-	2,  // 19: lockd.v1.Waiter.mode:type_name -> lockd.v1.Mode
-	22, // 20: lockd.v1.StatusResponse.members:type_name -> lockd.v1.Member
-	8,  // 21: lockd.v1.Lockd.Stream:input_type -> lockd.v1.ClientFrame
-	15, // 22: lockd.v1.Lockd.Inspect:input_type -> lockd.v1.InspectRequest
-	20, // 23: lockd.v1.Lockd.Status:input_type -> lockd.v1.StatusRequest
-	9,  // 24: lockd.v1.Lockd.Stream:output_type -> lockd.v1.ServerFrame
-	16, // 25: lockd.v1.Lockd.Inspect:output_type -> lockd.v1.InspectResponse
-	21, // 26: lockd.v1.Lockd.Status:output_type -> lockd.v1.StatusResponse
-	24, // [24:27] is the sub-list for method output_type
-	21, // [21:24] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	14, // 14: lockd.v1.Outcome.overload:type_name -> lockd.v1.Overload
+	22, // 15: lockd.v1.InspectResponse.locks:type_name -> lockd.v1.Lock
+	18, // 16: lockd.v1.InspectResponse.session:type_name -> lockd.v1.Session
+	19, // 17: lockd.v1.Session.grants:type_name -> lockd.v1.SessionGrant
+	21, // 18: lockd.v1.Session.waits:type_name -> lockd.v1.SessionWait
+	20, // 19: lockd.v1.SessionGrant.names:type_name -> lockd.v1.Held
+	12, // 20: lockd.v1.Held.want:type_name -> lockd.v1.Want
+	12, // 21: lockd.v1.SessionWait.wants:type_name -> lockd.v1.Want
+	1,  // 22: lockd.v1.Lock.kind:type_name -> lockd.v1.Kind
+	23, // 23: lockd.v1.Lock.holders:type_name -> lockd.v1.Holder
+	24, // 24: lockd.v1.Lock.waiters:type_name -> lockd.v1.Waiter
+	2,  // 25: lockd.v1.Holder.mode:type_name -> lockd.v1.Mode
+	2,  // 26: lockd.v1.Waiter.mode:type_name -> lockd.v1.Mode
+	27, // 27: lockd.v1.StatusResponse.members:type_name -> lockd.v1.Member
+	8,  // 28: lockd.v1.Lockd.Stream:input_type -> lockd.v1.ClientFrame
+	16, // 29: lockd.v1.Lockd.Inspect:input_type -> lockd.v1.InspectRequest
+	25, // 30: lockd.v1.Lockd.Status:input_type -> lockd.v1.StatusRequest
+	9,  // 31: lockd.v1.Lockd.Stream:output_type -> lockd.v1.ServerFrame
+	17, // 32: lockd.v1.Lockd.Inspect:output_type -> lockd.v1.InspectResponse
+	26, // 33: lockd.v1.Lockd.Status:output_type -> lockd.v1.StatusResponse
+	31, // [31:34] is the sub-list for method output_type
+	28, // [28:31] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_lockd_v1_lockd_proto_init() }
@@ -2211,7 +2730,7 @@ func file_lockd_v1_lockd_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_lockd_v1_lockd_proto_rawDesc), len(file_lockd_v1_lockd_proto_rawDesc)),
 			NumEnums:      8,
-			NumMessages:   15,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
