@@ -52,8 +52,8 @@ func (s *State) acquired(ss *session, seq Seq) *grant {
 // grantOf is the living grant that an answer of the session gave, to itself or to
 // whom it spoke for.
 func (s *State) grantOf(ss *session, seq Seq, r *Result) *grant {
-	if r.Grant == 0 {
-		return nil
+	if r.Grant == 0 || r.Count == 0 {
+		return nil // an extension's answer names a grant too, but counts none
 	}
 	if g := s.grant(ss.id, r.Grant); g != nil {
 		if g.seq != seq {

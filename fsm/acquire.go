@@ -27,8 +27,10 @@ func (s *State) acquire(ss *session, c *Command, hash uint64) Result {
 	if refusal.Status != 0 {
 		return refusal
 	}
-	if again, found := s.givenBefore(to, c); found {
-		return again
+	if c.Behalf != BehalfSelf {
+		if again, found := s.givenBefore(to, c.Nonce, c.Wants); found {
+			return again
+		}
 	}
 	if refusal := s.room(to, len(c.Wants)); refusal.Status != 0 {
 		return refusal
@@ -47,9 +49,11 @@ func (s *State) acquire(ss *session, c *Command, hash uint64) Result {
 	}
 	switch {
 	case blocked == 0:
-		return s.give(to, c.Wants, gift{
+		given := s.give(to, c.Wants, gift{
 			seq: c.ownSeq(), owner: c.Owner, maxHold: c.MaxHold, key: c.Nonce,
 		})
+		s.giveCopies(to, c.Nonce)
+		return given
 	case c.Wait == 0:
 		return Result{Status: StatusBusy, Place: uint32(blocked)}
 	default:
@@ -83,8 +87,11 @@ func (s *State) grantable(w *waiter) bool {
 	for i := range w.wants {
 		want := &w.wants[i]
 		l := s.lock(want.Name)
-		if !s.reenters(l, &w.request, want.Mode) &&
-			(!l.fits(want.Mode, want.Permits) || s.outrun(l, w.turn)) {
+		switch {
+		case s.reenters(l, &w.request, want.Mode):
+		case s.ownHold(l, &w.request) != nil: // in another mode, or full: nobody's but its own way
+			return false
+		case !l.fits(want.Mode, want.Permits) || s.outrun(l, w.turn):
 			return false
 		}
 	}

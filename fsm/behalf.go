@@ -1,5 +1,10 @@
 package fsm
 
+import (
+	"cmp"
+	"slices"
+)
+
 // A keyOf is the idempotency key of an acquire on somebody's behalf.
 type keyOf struct {
 	session SessionID
@@ -33,9 +38,9 @@ func (c *Command) ownSeq() Seq {
 // givenBefore finds what an acquire with this key was given. A client that hears
 // nothing over HTTP asks again, perhaps through another node, whose session knows
 // nothing of the first.
-func (s *State) givenBefore(to *session, c *Command) (Result, bool) {
-	id, found := s.keys[keyOf{to.id, c.Nonce}]
-	if !found || c.Behalf == BehalfSelf {
+func (s *State) givenBefore(to *session, key Nonce, wants []Want) (Result, bool) {
+	id, found := s.keys[keyOf{to.id, key}]
+	if !found {
 		return Result{}, false
 	}
 	rows := s.namesOf(to.id, id)
@@ -44,10 +49,10 @@ func (s *State) givenBefore(to *session, c *Command) (Result, bool) {
 		result.Session = to.id
 	}
 	var rest []byte
-	for i := range c.Wants {
-		row := rowNamed(rows, &c.Wants[i])
+	for i := range wants {
+		row := rowNamed(rows, &wants[i])
 		switch {
-		case row == nil || len(rows) != len(c.Wants):
+		case row == nil || len(rows) != len(wants):
 			return Result{Status: StatusInvalid}, true // the key of something else
 		case i == 0:
 			result.Token = row.token
@@ -57,6 +62,44 @@ func (s *State) givenBefore(to *session, c *Command) (Result, bool) {
 	}
 	result.Rest = Tokens(rest)
 	return result, true
+}
+
+// giveCopies ends the waits that have the key of what was given just now: they are
+// copies of its acquire that came by way of other nodes, or of one by which it was
+// overtaken. Were they to wait on, the key would have a second grant in the end.
+func (s *State) giveCopies(to *session, key Nonce) {
+	if key == (Nonce{}) {
+		return
+	}
+	for k := (keyOf{to.id, key}); len(s.copies[k]) > 0; {
+		w := s.copies[k][0]
+		s.withdraw(w)
+		s.stirAll(w)
+		r, _ := s.givenBefore(to, w.key, w.wants)
+		s.settle(w, r)
+	}
+}
+
+// keepCopy notes a waiter under its key, in the order of arrival.
+func (s *State) keepCopy(w *waiter) {
+	if w.key == (Nonce{}) {
+		return
+	}
+	k := keyOf{w.session, w.key}
+	all := append(s.copies[k], w)
+	slices.SortFunc(all, func(a, b *waiter) int { return cmp.Compare(a.turn, b.turn) })
+	s.copies[k] = all
+}
+
+func (s *State) forgetCopy(w *waiter) {
+	if w.key == (Nonce{}) {
+		return
+	}
+	k := keyOf{w.session, w.key}
+	s.copies[k] = slices.DeleteFunc(s.copies[k], func(other *waiter) bool { return other == w })
+	if len(s.copies[k]) == 0 {
+		delete(s.copies, k)
+	}
 }
 
 func rowNamed(rows []*grant, w *Want) *grant {

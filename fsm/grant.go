@@ -178,6 +178,9 @@ func (s *State) drop(g *grant) (left uint32) {
 		} else {
 			left = s.depth(other)
 			s.stirOwner(other)
+			if left == ReentryMax-1 { // what its owner waits for is passed over again
+				s.stir(l.name)
+			}
 		}
 		l.grants--
 		s.spare.keepGrant(row, s.era)

@@ -59,9 +59,11 @@ func (s *State) admit(w *waiter, looked string) {
 			s.stir(other)
 		}
 	}
-	s.settle(w, s.give(s.session(w.session), w.wants, gift{
+	to := s.session(w.session)
+	s.settle(w, s.give(to, w.wants, gift{
 		seq: w.ownSeq(), owner: w.owner, maxHold: w.maxHold, key: w.key,
 	}))
+	s.giveCopies(to, w.key)
 }
 
 // stir has the queue of a name looked at.

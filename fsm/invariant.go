@@ -1,6 +1,9 @@
 package fsm
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Check tells which invariant the state breaks, by its number in the package
 // comment; nil if none. It walks the whole state: for tests and for Restore.
@@ -141,6 +144,12 @@ func (c *checker) parked(w *waiter) bool {
 	for i := range w.stands {
 		if st, found := c.s.queues.Get(&w.stands[i]); !found || st != &w.stands[i] || !c.s.claims.Has(st) {
 			return c.broken("I5: waiter %d does not stand in the queue of %q", w.turn, w.wants[i].Name)
+		}
+	}
+	if w.key != (Nonce{}) {
+		k := keyOf{w.session, w.key}
+		if _, given := c.s.keys[k]; given || !slices.Contains(c.s.copies[k], w) {
+			return c.broken("I5: waiter %d has a key that was granted, or does not find it", w.turn)
 		}
 	}
 	if w.sponsored() {

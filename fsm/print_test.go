@@ -222,9 +222,13 @@ func printLock(b *strings.Builder, l LockView) {
 			time.Duration(h.Held), time.Duration(h.Expires))
 	}
 	for _, w := range l.Waiters {
-		fmt.Fprintf(b, "  %d. s%d %q%s mode %d waiting %s\n",
-			w.Position, w.Session, w.Label, owner(w.Owner), w.Mode, time.Duration(w.Waiting))
+		fmt.Fprintf(b, "  %d. s%d %q%s%s mode %d waiting %s\n",
+			w.Position, w.Session, w.Label, owner(w.Owner), permits(w.Permits), w.Mode, time.Duration(w.Waiting))
 	}
+}
+
+func countLock(b *strings.Builder, l LockView) {
+	fmt.Fprintf(b, "%s: %d of %d holders, %d of %d waiters\n", l.Name, len(l.Holders), l.Holds, len(l.Waiters), l.Waits)
 }
 
 func permits(n Permits) string {

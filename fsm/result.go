@@ -66,10 +66,12 @@ type Result struct {
 	Session SessionID // OpOpen, OpResume; of OpAttach and OpRenew as well
 	Term    Term      // OpTakeover
 	Grant   GrantID   // OpAcquire, OpExtend; a loss
-	Token   Token     // OpAcquire, OpExtend; a loss: of the first name
-	Rest    Tokens    // of its further names, in the order of Command.Wants
-	Until   Instant   // when MaxHold ends the grant; 0 is never
-	Count   uint32    // grants of the first name's hold, this one included
+	// Token is that of the first name: of OpAcquire in the order of Command.Wants,
+	// of OpExtend, OpRelease and a loss in the order of names.
+	Token Token
+	Rest  Tokens  // OpAcquire: of the further names, in the order of Command.Wants
+	Until Instant // when MaxHold ends the grant; 0 is never
+	Count uint32  // grants of the first name's hold, this one included
 	// Place of StatusQueued is the place in the longest of the queues, from 1.
 	// When an acquire is refused for one of its names, it says which, from 1.
 	Place uint32

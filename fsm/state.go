@@ -36,6 +36,7 @@ type State struct {
 	timers    timerHeap
 	opens     map[Nonce]SessionID    // nonces of living sessions
 	keys      map[keyOf]GrantID      // idempotency keys of living grants
+	copies    map[keyOf][]*waiter    // those of parked that have a key, in the order of arrival
 	claims    *btree.BTreeG[*stand]  // the same as queues, by name, owner, turn
 	sponsored *btree.BTreeG[*waiter] // those of parked for another session, by that
 	spare     spares
@@ -86,6 +87,7 @@ func New() *State {
 		members:   btree.NewG(treeDegree, func(a, b *Member) bool { return a.ID < b.ID }),
 		opens:     make(map[Nonce]SessionID),
 		keys:      make(map[keyOf]GrantID),
+		copies:    make(map[keyOf][]*waiter),
 		claims:    btree.NewG(treeDegree, claimLess),
 		sponsored: btree.NewG(treeDegree, sponsoredLess),
 	}

@@ -27,8 +27,9 @@ import (
 //	restore
 //	    replaces the machine by one restored from its snapshot, and prints it.
 //	show NAME
-//	list [prefix=P] [after=A] [limit=N]
-//	    what a View shows of one name, or of a page of names.
+//	list [prefix=P] [after=A] [limit=N] [count]
+//	    what a View shows of one name, or of a page of names; count says only how
+//	    much it is.
 //	session s1 [grant=G] [wait=SEQ] [limit=N]
 //	    what a View shows of one session, after a grant and a wait.
 //	lookup s1#3
@@ -269,7 +270,7 @@ func dropEmptyWants(e *Entry) {
 }
 
 func (st *story) list(t testing.TB, d *datadriven.TestData, b *strings.Builder) {
-	limit, prefix, after := 100, "", ""
+	limit, prefix, after, show := 100, "", "", printLock
 	for _, arg := range d.CmdArgs {
 		switch value := strings.Join(arg.Vals, ","); arg.Key {
 		case "prefix":
@@ -278,11 +279,13 @@ func (st *story) list(t testing.TB, d *datadriven.TestData, b *strings.Builder) 
 			after = value
 		case "limit":
 			limit = int(number(t, value, ""))
+		case "count":
+			show = countLock
 		}
 	}
 	page, more := st.s.View().Locks(prefix, after, limit)
 	for _, l := range page {
-		printLock(b, l)
+		show(b, l)
 	}
 	fmt.Fprintf(b, "more: %v\n", more)
 }

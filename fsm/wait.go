@@ -94,6 +94,7 @@ func (s *State) enqueue(w *waiter) (place uint32) {
 		w.timer.seq = w.seq
 	}
 	s.parked.ReplaceOrInsert(w)
+	s.keepCopy(w)
 	if w.sponsored() {
 		s.sponsored.ReplaceOrInsert(w)
 	}
@@ -113,6 +114,7 @@ func (s *State) enqueue(w *waiter) (place uint32) {
 // withdraw takes a waiter out of its queues.
 func (s *State) withdraw(w *waiter) {
 	s.parked.Delete(w)
+	s.forgetCopy(w)
 	if w.sponsored() {
 		s.sponsored.Delete(w)
 	}
