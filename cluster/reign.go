@@ -182,6 +182,9 @@ func (r *reign) gather() (wait time.Duration, idle bool) {
 		wait = again - now
 	}
 	if r.facts.hasDue {
+		if r.facts.due <= r.facts.now {
+			return 0, false // more was due in the last entry than one may expire
+		}
 		due := time.Duration(r.facts.due.Sub(r.look()))
 		due = max(due, r.swept+sweepEvery-now)
 		if due <= 0 {

@@ -12,12 +12,12 @@ func clusterFaults() []fault {
 		{
 			name: "leader: a pause of its process counts", property: "S7: no session ends early",
 			file: "cluster/clock.go", old: "counted = min(counted, countedMax)", new: "counted = max(counted, 0)",
-			pkg: pkg, test: "TestReignClock|TestSessionsSurviveAStoppedLeader",
+			pkg: pkg, test: "TestSessionsSurviveAStoppedLeader",
 		},
 		{
 			name: "leader: a stall of its log counts", property: "S7: no session ends early",
 			file: "cluster/clock.go", old: "if c.underWay {\n\t\tcounted", new: "if false {\n\t\tcounted",
-			pkg: pkg, test: "TestReignClock",
+			pkg: pkg, test: "TestSessionsSurviveAStalledLog",
 		},
 		{
 			name: "leader: a stamp of no matter which term", property: "S7: no session ends early",
@@ -32,7 +32,38 @@ func clusterFaults() []fault {
 		{
 			name: "node: nothing is looked up in an installed snapshot", property: "S4: nothing acknowledged is lost",
 			file: "cluster/machine.go", old: "m.pendings.fromSnapshot(state.Applied(), m.lookup, &m.tell)", new: "_ = m.pendings.fromSnapshot",
-			pkg: pkg, test: "TestInstalledSnapshotAnswers",
+			pkg: pkg, test: "TestInstalledSnapshotSendsAgain",
+		},
+		{
+			name: "node: after an installed snapshot nothing is sent again", property: "S3: once, not never (X7)",
+			file: "cluster/machine.go", old: "m.pendings.resend(bySnapshot)", new: "_ = m.pendings.resend",
+			pkg: pkg, test: "TestInstalledSnapshotSendsAgain",
+		},
+		{
+			name: "node: acquires are answered out of a snapshot", property: "S8: the client stops believing first",
+			file: "cluster/answer.go", old: "case w.op == fsm.OpAcquire:", new: "case w.op == 0:",
+			pkg: pkg, test: "TestInstalledSnapshotSendsAgain",
+		},
+		{
+			name: "node: a new stream begins empty", property: "S3: once, not never (X8)",
+			file: "cluster/resend.go", old: "p.resend(byRoute)", new: "_ = byRoute",
+			pkg: pkg, test: "TestSentAgainOnANewStream",
+		},
+		{
+			name: "node: silence is for ever", property: "S3: once, not never (X8)",
+			file: "cluster/link.go", old: "why := bySilence\n\t\tif l.refused", new: "why := bySilence\n\t\tif len(l.pendings.byKey) == 1 {\n\t\t\tcontinue\n\t\t}\n\t\tif l.refused",
+			pkg: pkg, test: "TestLinkSendsAgainWhatIsLost",
+		},
+		{
+			name: "leader: a reign ends without a word to the others", property: "S3: once, not never (X8)",
+			file: "cluster/member.go", old: "func (n *Node) endReign() { n.server.refuse() }", new: "func (n *Node) endReign() {}",
+			pkg: pkg, test: "TestSentAgainInANewTermOfTheSameLeader",
+		},
+		{
+			name: "leader: what raft refuses is given up", property: "S3: once, not never (X8)",
+			file: "cluster/errors.go", old: "errors.Is(err, raft.ErrLeadershipTransferInProgress), errors.Is(err, raft.ErrEnqueueTimeout)",
+			new: "errors.Is(err, raft.ErrLeadershipTransferInProgress)",
+			pkg: pkg, test: "TestRefusedByRaft|TestErrorsOfRaft",
 		},
 		{
 			name: "node: a follower ignores what the leader returns", property: "a follower is as quick as its leader",
@@ -48,6 +79,16 @@ func clusterFaults() []fault {
 			name: "node: it lives on with another history", property: "S13: a node that differs stops",
 			file: "cluster/machine.go", old: "known && own != c.Hash", new: "known && own == 0",
 			pkg: pkg, test: "TestMachineComparesTheChain|TestDivergedNodeStops",
+		},
+		{
+			name: "leader: an entry for each deadline", property: "deadlines do not bury the log",
+			file: "cluster/reign.go", old: "due = max(due, r.swept+sweepEvery-now)", new: "due = max(due, 0)",
+			pkg: pkg, test: "TestManyDeadlinesOneByOne",
+		},
+		{
+			name: "leader: what one entry had no room to expire waits", property: "what is due ends",
+			file: "cluster/reign.go", old: "if r.facts.due <= r.facts.now {", new: "if r.facts.due < 0 {",
+			pkg: pkg, test: "TestManyDeathsAtOnce",
 		},
 		{
 			name: "leader: it hands over to whom raft takes", property: "a node that stops is not missed",
