@@ -6,7 +6,7 @@ const client = "./lockapi"
 
 // lockapiFaults are those of the client engine.
 func lockapiFaults() []fault {
-	return slices.Concat(beliefFaults(), leavingFaults(), sessionFaults())
+	return slices.Concat(beliefFaults(), leavingFaults(), sessionFaults(), modeFaults(), agentFaults())
 }
 
 // beliefFaults concern when the client stops believing, and what it does then.
@@ -146,13 +146,13 @@ func sessionFaults() []fault {
 		},
 		{
 			name: "client: a waiting acquire dies with the session", property: "an acquire queues again under the next session",
-			file: "lockapi/mutex.go", old: "if !errors.Is(err, ErrSessionGone) {",
+			file: "lockapi/request.go", old: "if !errors.Is(err, ErrSessionGone) {",
 			new: "if !errors.Is(err, ErrUnsupported) {", pkg: client, test: "TestSessionEnds",
 		},
 		{
 			name: "client: goroutines share an owner", property: "S1: at most one owner holds a lock",
-			file: "lockapi/acquire.go", old: "ownerPrefix + \"1.\" + strconv.FormatUint(uint64(a.cmd.Seq), 10)",
-			new: "ownerPrefix + \"1.\" + strconv.FormatUint(uint64(a.cmd.Incarnation), 10)", pkg: client, test: "TestEveryAcquireIsItsOwnOwner|TestWindowIsNeverExceeded",
+			file: "lockapi/acquire.go", old: "strconv.FormatUint(uint64(c.Seq), 10)",
+			new: "\"1\"", pkg: client, test: "TestEveryAcquireIsItsOwnOwner|TestWindowIsNeverExceeded",
 		},
 		{
 			name: "client: grants outlive Close", property: "S8: the client stops believing first",
@@ -163,6 +163,53 @@ func sessionFaults() []fault {
 			name: "client: a fenced client goes on", property: "a session that another process took over is left alone",
 			file: "lockapi/client.go", old: "c.fenced = true",
 			new: "c.fenced = false", pkg: client, test: "TestFenced",
+		},
+	}
+}
+
+// modeFaults concern what is acquired.
+func modeFaults() []fault {
+	return []fault{
+		{
+			name: "client: readers ask for the lock alone", property: "readers share",
+			file: "lockapi/rwmutex.go", old: "q.want.Mode = fsm.Shared",
+			new: "_ = fsm.Shared", pkg: client, test: "TestReadersAndWriters",
+		},
+		{
+			name: "client: tokens of several names are in another order", property: "S2: every hold has its token",
+			file: "lockapi/grant.go", old: "g.rest[i].Token = tokens[i]",
+			new: "g.rest[i].Token = tokens[len(tokens)-1-i]", pkg: client, test: "TestAll",
+		},
+		{
+			name: "client: an overloaded node is asked again at once", property: "who is refused comes back when he was told to",
+			file: "lockapi/overload.go", old: "asked > 0 {",
+			new: "asked < 0 {", pkg: client, test: "TestOverloadIsHeeded|TestPauseAfter",
+		},
+	}
+}
+
+// agentFaults concern what is acquired for others.
+func agentFaults() []fault {
+	return []fault{
+		{
+			name: "agent: all agents are one owner", property: "S1: at most one owner holds a lock",
+			file: "lockapi/acquire.go", old: "kind, by = ownerPrefix+\"a\", uint64(c.Session)",
+			new: "kind = ownerPrefix+\"a\"", pkg: client, test: "TestAgentsAreDifferentOwners",
+		},
+		{
+			name: "agent: what was granted is not known under the next session", property: "S3: a command takes effect once",
+			file: "lockapi/agent.go", old: "r.Key = randomNonce() // so",
+			new: "// so", pkg: client, test: "TestAgentOutlivesItsSession",
+		},
+		{
+			name: "agent: a withdrawn grant of another is released as its own", property: "S10: a cancelled acquire leaves nothing",
+			file: "lockapi/lapse.go", old: "c.Behalf, c.For, c.Secret, c.Wants = of.Behalf, of.For, of.Secret, of.Wants[:1]",
+			new: "_ = of", pkg: client, test: "TestAgentWithdrawsFromAFullWindow",
+		},
+		{
+			name: "agent: a request with a key is begun twice", property: "S3: a command takes effect once",
+			file: "lockapi/agent_key.go", old: "a.flights[at] = f",
+			new: "_ = at", pkg: client, test: "TestAgentKeys",
 		},
 	}
 }

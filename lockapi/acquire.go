@@ -66,6 +66,15 @@ func newAcquiring(ctx context.Context, q *request, wait bool) *acquiring {
 // tried under another.
 func (s *session) acquire(ctx context.Context, q *request, wait bool) (*Grant, error) {
 	a := newAcquiring(ctx, q, wait)
+	if g, err := s.ask(ctx, a); g != nil || err != nil {
+		return g, err
+	}
+	return s.outcome(ctx, a)
+}
+
+// ask numbers the acquire and gets it answered. Unless it is granted and valid at
+// once, or has failed, its outcome is yet to come.
+func (s *session) ask(ctx context.Context, a *acquiring) (*Grant, error) {
 	if _, err := s.issue(ctx, &a.cmd, a, ordinary); err != nil {
 		if ctx.Err() != nil {
 			err = fmt.Errorf("%w: %w", ErrNotAcquired, err)
@@ -73,22 +82,30 @@ func (s *session) acquire(ctx context.Context, q *request, wait bool) (*Grant, e
 		return nil, err
 	}
 	if a.cmd.Owner == "" {
-		a.cmd.Owner = ownerPrefix + "1." + strconv.FormatUint(uint64(a.cmd.Seq), 10)
+		a.cmd.Owner = s.madeUpOwner(&a.cmd)
 	}
 	within, release := s.within(ctx)
 	r, err := s.do(within, &a.cmd, false)
 	release()
 	switch {
 	case err == nil:
-		if g := s.answered(a, r); g != nil {
-			return g, nil
-		}
-		return s.outcome(ctx, a)
+		return s.answered(a, r), nil
 	case s.cause() != nil:
 		return nil, s.cause()
 	default:
 		return nil, s.withdraw(ctx, a, err)
 	}
+}
+
+// madeUpOwner is an owner that nobody else has who acquires for the same session:
+// not an acquire of another incarnation, nor an Agent.
+func (s *session) madeUpOwner(c *fsm.Command) string {
+	by := uint64(c.Incarnation)
+	kind := ownerPrefix
+	if c.Behalf != fsm.BehalfSelf {
+		kind, by = ownerPrefix+"a", uint64(c.Session)
+	}
+	return kind + strconv.FormatUint(by, 10) + "." + strconv.FormatUint(uint64(c.Seq), 10)
 }
 
 // answered takes an answer to the acquire; a grant that is valid at once is
@@ -135,6 +152,9 @@ func (s *session) granted(a *acquiring, r fsm.Result) {
 		a.jobs++
 		s.drop(drop{grant: r.Grant, part: a})
 		return
+	}
+	if a.cmd.Behalf != fsm.BehalfSelf {
+		return // it is somebody else's
 	}
 	g := newGrant(s, a.cmd.Wants, r)
 	a.grant = g
@@ -237,6 +257,9 @@ func (s *session) withdraw(ctx context.Context, a *acquiring, why error) error {
 		s.finish(a.grant, context.Canceled)
 		a.jobs++
 		s.drop(drop{grant: a.grant.id, part: a})
+	case a.cmd.Behalf != fsm.BehalfSelf && a.result.Status == fsm.StatusOK: // granted at the last moment
+		a.jobs++
+		s.drop(drop{grant: a.result.Grant, part: a})
 	default:
 		close(a.withdrawn)
 	}
@@ -251,7 +274,7 @@ func (s *session) withdraw(ctx context.Context, a *acquiring, why error) error {
 	case <-a.withdrawn:
 		return fmt.Errorf("%w: %w", ErrNotAcquired, cause)
 	case <-s.ctx.Done():
-		if errors.Is(s.cause(), ErrSessionGone) { // and everything of it
+		if errors.Is(s.cause(), ErrSessionGone) && a.cmd.Behalf == fsm.BehalfSelf { // and everything of it
 			return fmt.Errorf("%w: %w", ErrNotAcquired, cause)
 		}
 		return fmt.Errorf("%w: %w", ErrUnknown, cause)

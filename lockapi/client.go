@@ -20,6 +20,7 @@ type Client struct {
 	backend Backend
 	options Options // with defaults
 	owned   bool    // Close closes backend
+	agent   bool    // it acquires for others only
 
 	mu      sync.Mutex // guards the fields below; never held while the Backend is called
 	current *session   // nil before the first acquire

@@ -144,7 +144,7 @@ func (s *session) hearGranted(o *fsm.Outcome) {
 		s.settle(a, o.Result)
 		return
 	}
-	if o.Result.Status == fsm.StatusOK && s.grants[o.Result.Grant] == nil {
+	if o.Result.Status == fsm.StatusOK && s.grants[o.Result.Grant] == nil && !s.client.agent {
 		s.drop(drop{grant: o.Result.Grant})
 	}
 }

@@ -53,6 +53,17 @@ type drop struct {
 	part   *acquiring // whose withdrawal it is part of, if any
 }
 
+// command releases the grant, which is somebody else's if it was acquired on his
+// behalf.
+func (d *drop) command() fsm.Command {
+	c := fsm.Command{Op: fsm.OpRelease, Grant: d.grant}
+	if d.part != nil && d.part.cmd.Behalf != fsm.BehalfSelf {
+		of := &d.part.cmd
+		c.Behalf, c.For, c.Secret, c.Wants = of.Behalf, of.For, of.Secret, of.Wants[:1]
+	}
+	return c
+}
+
 // drop has a grant released in the background, until it is answered. mu is held.
 func (s *session) drop(d drop) {
 	if s.over != nil {
@@ -74,7 +85,7 @@ func (s *session) dropper() {
 		d := s.drops[0]
 		s.drops = s.drops[1:]
 		s.unlock()
-		c := fsm.Command{Op: fsm.OpRelease, Grant: d.grant}
+		c := d.command()
 		_, _ = s.complete(&c, 0) // an error is the end of the session
 		s.mu.Lock()
 		if d.part != nil {

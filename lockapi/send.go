@@ -65,6 +65,8 @@ func (s *session) do(ctx context.Context, c *fsm.Command, patient bool) (fsm.Res
 		case overForGood(err) && ctx.Err() == nil:
 			s.end(err)
 			return r, s.cause()
+		case s.client.agent && !patient && !sent && errors.Is(err, ErrOverloaded):
+			// Whoever it asks for may wait himself.
 		case ctx.Err() == nil && (patient || unavailable || sent):
 			if pause(ctx, min(PauseAfter(err, n), s.ttl/doubtShare)) == nil {
 				continue
@@ -160,9 +162,19 @@ func (s *session) conclude(c *fsm.Command, sent time.Duration, r fsm.Result) {
 
 // heed ends the session when an answer says that it is over.
 func (s *session) heed(r fsm.Result) {
-	switch r.Status {
-	case fsm.StatusSessionGone, fsm.StatusSeqReused, fsm.StatusWindow, fsm.StatusFenced, fsm.StatusBadSecret:
+	if endsSession(r.Status) {
 		s.end(ErrorOf(r))
+	}
+}
+
+// endsSession tells whether an answer says that its session is over, at least for
+// who was answered so.
+func endsSession(status fsm.Status) bool {
+	switch status {
+	case fsm.StatusSessionGone, fsm.StatusSeqReused, fsm.StatusWindow, fsm.StatusFenced, fsm.StatusBadSecret:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -25,6 +25,7 @@ type world struct {
 	start   time.Time
 	ctx     context.Context // ends after a virtual time that nothing here takes
 	clients []*lockapi.Client
+	agents  []*lockapi.Agent
 	lines   []*line
 }
 
@@ -42,6 +43,11 @@ func inWorld(t *testing.T, f func(t *testing.T, w *world)) {
 		}
 		for _, c := range w.clients {
 			if err := c.Close(w.ctx); err != nil {
+				t.Errorf("close: %v", err)
+			}
+		}
+		for _, a := range w.agents {
+			if err := a.Close(w.ctx); err != nil {
 				t.Errorf("close: %v", err)
 			}
 		}
