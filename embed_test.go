@@ -52,16 +52,28 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-// TestEmbedding builds README's program that embeds a node and measures what
-// that costs it.
+// TestEmbedding builds the program that docs/embedding.md shows, which is that of
+// examples/embed, and measures what embedding a node costs it.
 func TestEmbedding(t *testing.T) {
-	programs := slices.DeleteFunc(programsOf(t, "README.md"), func(program string) bool {
-		return !strings.Contains(program, "cluster.Open(")
-	})
-	if len(programs) != 1 {
-		t.Fatalf("README.md shows %d programs that embed a node, not one", len(programs))
+	const page = "docs/embedding.md"
+	example, err := os.ReadFile("examples/embed/main.go")
+	if err != nil {
+		t.Fatal(err)
 	}
-	dir, binary := build(t, programs[0])
+	if programs := programsOf(t, page); !slices.Equal(programs, []string{string(example)}) {
+		t.Errorf("%s does not show the program of examples/embed, or shows others", page)
+	}
+	if lines := strings.Count(string(example), "\n"); lines > 40 {
+		t.Errorf("the program that embeds a node has %d lines; 40 are to be enough", lines)
+	}
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "\n    " + strings.Join(embedded, "\n    ") + "\n\n"; !strings.Contains(string(text), want) {
+		t.Errorf("%s does not list what is linked:%s", page, want)
+	}
+	dir, binary := build(t, string(example))
 	info, err := buildinfo.ReadFile(binary)
 	if err != nil {
 		t.Fatal(err)

@@ -32,6 +32,7 @@ var house = []room{
 	{5, "systemtest", []string{"golang.org/x/sys/unix"}},
 	{5, "jepsen", nil},
 	{5, "faults", nil},
+	{5, "examples", nil},
 
 	{4, "cmd/lockd", []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "go.yaml.in/yaml/v3",
 		"golang.org/x/sys/unix", "golang.org/x/term", "google.golang.org/grpc"}},
