@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -167,19 +168,30 @@ type cluster struct {
 	nodes []*node
 }
 
-// freePorts finds ports that nobody listens on now.
+// freePorts finds ports that nobody listens on now, each with the one above it,
+// where gossip listens. They lie beneath those that the kernel gives to outgoing
+// connections, or one of those could be in the way when a node starts again.
 func freePorts(t *testing.T, n int) []int {
 	t.Helper()
 	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
+	for port := 20000 + 2*rand.IntN(5000); len(ports) < n; port += 2 {
+		if port >= 32000 {
+			t.Fatal("no free ports")
 		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		if free(port) && free(port+1) {
+			ports = append(ports, port)
+		}
 	}
 	return ports
+}
+
+func free(port int) bool {
+	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return false
+	}
+	_ = l.Close()
+	return true
 }
 
 // prepareCluster describes three nodes that are not started.
