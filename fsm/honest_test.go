@@ -62,9 +62,11 @@ type honest struct {
 
 // acquired is what a client knows of its acquire.
 type acquired struct {
+	said    Command
 	grant   GrantID
-	dropped Seq  // the abandon that withdraws it; from then on nothing else counts
-	over    bool // it is not held, for sure
+	freed   GrantID // released although it is dropped
+	dropped Seq     // the abandon that withdraws it; from then on nothing else counts
+	over    bool    // it is not held, for sure
 }
 
 func newNetwork(t *rapid.T) *network {
@@ -166,23 +168,34 @@ func (n *network) drain() {
 	}
 }
 
-// compare: what each client believes to hold is what the machine says it holds.
+// compare: what the clients believe to hold, for whomever they acquired it, is what
+// the machine says that they hold.
 func (n *network) compare() {
+	believed, granted := map[SessionID][]GrantID{}, map[SessionID][]GrantID{}
 	for _, c := range n.clients {
-		var believed, granted []GrantID
 		for _, w := range c.wants {
 			if w.grant != 0 && !w.over {
-				believed = append(believed, w.grant)
+				believed[w.holder()] = append(believed[w.holder()], w.grant)
 			}
 		}
-		for _, g := range n.s.grantsOf(c.session) {
-			granted = append(granted, g.id)
+	}
+	for id := range SessionID(len(n.clients) + 1) {
+		for _, g := range n.s.grantsOf(id) {
+			granted[id] = append(granted[id], g.id)
 		}
-		slices.Sort(believed)
-		if !slices.Equal(believed, granted) {
-			n.t.Fatalf("s%d believes to hold %v and holds %v", c.session, believed, granted)
+		slices.Sort(believed[id])
+		if !slices.Equal(believed[id], granted[id]) {
+			n.t.Fatalf("s%d is believed to hold %v and holds %v", id, believed[id], granted[id])
 		}
 	}
+}
+
+// holder is whose the grant is.
+func (w *acquired) holder() SessionID {
+	if w.said.Behalf == BehalfSelf {
+		return w.said.Session
+	}
+	return w.said.For
 }
 
 func (c *honest) send(m Command) Seq {
@@ -203,15 +216,41 @@ func (c *honest) acquire() {
 	m := Command{
 		Op: OpAcquire, Wait: choose(c.n.t, "wait", Forever, Forever, 0),
 		Owner: choose(c.n.t, "owner", "", "o"),
-		Wants: []Want{{Name: choose(c.n.t, "name", "a", "b"), Kind: KindLock, Mode: Exclusive}},
 	}
-	c.wants[c.send(m)] = &acquired{}
+	m.Wants = append(m.Wants, c.want(choose(c.n.t, "name", "a", "b", "p")))
+	if rare(c.n.t, "other", 2) {
+		m.Wants = append(m.Wants, c.want("other"))
+	}
+	switch to := SessionID(pick(c.n.t, "behalf", 8)); {
+	case to == 0:
+		m.Behalf, m.MaxHold = BehalfNobody, MaxHoldMax
+	case to <= 3 && to != c.session:
+		m.Behalf, m.For = BehalfAnother, to
+	}
+	seq := c.send(m)
+	c.wants[seq] = &acquired{said: c.sent[seq]}
+}
+
+// want says how a name is wanted: p is a semaphore.
+func (c *honest) want(name string) Want {
+	if name == "p" {
+		return Want{name, KindSemaphore, Counted, choose[Permits](c.n.t, "permits", 1, 2), 3}
+	}
+	return Want{name, KindLock, choose(c.n.t, "mode", Exclusive, Shared), 0, 0}
 }
 
 func (c *honest) release(seq Seq) {
 	w := c.wants[seq]
 	w.over = true // the release will be sent until it is answered
-	c.send(Command{Op: OpRelease, Grant: w.grant})
+	c.free(w, w.grant)
+}
+
+func (c *honest) free(w *acquired, g GrantID) {
+	m := Command{Op: OpRelease, Grant: g, Behalf: w.said.Behalf, For: w.said.For}
+	if m.Behalf != BehalfSelf {
+		m.Wants = w.said.Wants[:1]
+	}
+	c.send(m)
 }
 
 func (c *honest) abandon(seq Seq) {
@@ -266,6 +305,8 @@ func (c *honest) hear(o *Outcome) {
 	case m.Op == OpAcquire:
 		delete(c.sent, m.Seq)
 		c.resolve(m.Seq, &o.Result)
+	case m.Op == OpRelease && m.Behalf != BehalfSelf && o.Result.Status == StatusNotHeld: // it was dropped as well
+		delete(c.sent, m.Seq)
 	case o.Result.Status != StatusOK:
 		c.n.t.Fatalf("s%d#%d %v: %v", c.session, m.Seq, m.Op, o.Result.Status)
 	case m.Op == OpAbandon:
@@ -282,6 +323,12 @@ func (c *honest) hear(o *Outcome) {
 // the answer to the abandon counts.
 func (c *honest) resolve(seq Seq, r *Result) {
 	w := c.wants[seq]
+	// An abandon finds what was acquired for another by the answer and the event
+	// alone, and a renewal that acknowledges them may overtake it.
+	if w.said.Behalf != BehalfSelf && w.dropped != 0 && r.Status == StatusOK && w.freed != r.Grant {
+		w.freed = r.Grant
+		c.free(w, r.Grant)
+	}
 	if w.over || w.dropped != 0 || w.grant != 0 {
 		return
 	}
@@ -289,7 +336,7 @@ func (c *honest) resolve(seq Seq, r *Result) {
 	switch r.Status {
 	case StatusOK:
 		w.grant = r.Grant
-	case StatusBusy:
+	case StatusBusy, StatusModeConflict:
 		w.over = true
 	default:
 		c.n.t.Fatalf("s%d#%d: %v", c.session, seq, r.Status)

@@ -1,10 +1,10 @@
 package fsm
 
 import (
+	"cmp"
+	"encoding/binary"
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 )
 
 // An oracle says what the machine must answer. It is written from the rules in
@@ -13,107 +13,90 @@ import (
 type oracle struct {
 	now      Instant
 	sessions map[SessionID]*client
-	names    map[string]*queue
 	opened   SessionID
 	granted  GrantID
 	token    Token
-	arrived  int
-	told     []fact
-	entered  []string // names that were handed over
+	arrived  WaiterID
+	grants   []*given // in the order of their numbers
+	waits    []*wish  // in the order of arrival
+	errands  []errand
+	told     []Outcome
 }
 
 // client is a session as the oracle knows it.
 type client struct {
-	id       SessionID
-	nonce    Nonce
-	secret   Secret
-	ttl      Duration
-	deadline Instant
-	mark     Seq
-	done     map[Seq]deed
-	events   []fact // not acknowledged
-	last     EventID
-	seen     EventID
+	id          SessionID
+	incarnation Incarnation
+	nonce       Nonce
+	resumed     Nonce
+	secret      Secret
+	ttl         Duration
+	deadline    Instant
+	mark        Seq
+	newest      Seq
+	done        map[Seq]deed
+	events      []Outcome // not acknowledged
+	last        EventID
+	seen        EventID
 }
 
 // deed is a command that was executed or burnt.
 type deed struct {
 	content string // "" matches any
-	fact    fact
+	result  Result
 }
 
-// queue is a name: who holds it, and who waits.
-type queue struct {
+// given is a grant.
+type given struct {
+	id      GrantID
 	session SessionID
 	owner   string
-	token   Token
-	held    []held
-	waiting []wish
+	seq     Seq // of the acquire, if it was the session's own
+	key     Nonce
+	until   Instant
+	parts   []part // in the order in which they were asked for
 }
 
-type held struct {
-	id    GrantID
-	seq   Seq
-	until Instant
+// part is one name of a grant.
+type part struct {
+	Want
+	token Token
 }
 
+// wish is an acquire that waits.
 type wish struct {
-	number   int
-	session  SessionID
+	number   WaiterID
+	speaker  SessionID
 	seq      Seq
 	content  string
+	session  SessionID // whose the grant will be
 	owner    string
+	key      Nonce
+	wants    []Want
 	maxHold  Duration
 	deadline Instant
 }
 
-// fact is what the oracle foretells of an outcome.
-type fact struct {
-	kind    OutcomeKind
-	pos     int
-	session SessionID
-	seq     Seq
-	event   EventID
-	status  Status
-	grant   GrantID
-	token   Token
-	until   Instant
-	count   int
-	place   int
-	value   uint64
-}
-
-// factOf is what an outcome says of what the oracle foretells.
-func factOf(o *Outcome) fact {
-	f := fact{
-		kind: o.Kind, pos: o.Pos, event: o.Event, status: o.Result.Status, grant: o.Result.Grant,
-		token: o.Result.Token, until: o.Result.Until, count: int(o.Result.Count), place: int(o.Result.Place),
-		value: o.Result.Value,
-	}
-	if o.Key.Class != ClassNonce {
-		f.session, f.seq = o.Key.Session, o.Key.Seq
-	} else if o.Result.Session != 0 {
-		f.session = o.Result.Session
-	}
-	return f
-}
-
 func newOracle() *oracle {
-	return &oracle{
-		sessions: map[SessionID]*client{}, names: map[string]*queue{}, token: makeToken(1, 0),
-	}
+	return &oracle{sessions: map[SessionID]*client{}, token: makeToken(1, 0)}
+}
+
+// foretold is an outcome without its time and place, of which the oracle says
+// nothing.
+func foretold(o Outcome) Outcome {
+	o.Result.At, o.Result.Index, o.Result.Order = 0, 0, 0
+	return o
 }
 
 // entry foretells the outcomes of an entry.
-func (o *oracle) entry(term Term, e *Entry) []fact {
+func (o *oracle) entry(term Term, e *Entry) []Outcome {
 	o.told = nil
 	if e.Term == term {
 		o.now = max(o.now, e.Now)
 	}
 	for i := range e.Commands {
 		if c := &e.Commands[i]; c.Op != OpOpen && o.refuses(c) == 0 {
-			cl := o.sessions[c.Session]
-			cl.deadline = max(cl.deadline, o.now+Instant(cl.ttl))
+			o.renew(o.sessions[c.Session])
 		}
 	}
 	for range SweepMax {
@@ -123,19 +106,21 @@ func (o *oracle) entry(term Term, e *Entry) []fact {
 	}
 	for i := range e.Commands {
 		o.command(&e.Commands[i], i)
-		o.enter()
+		o.handOver()
 	}
 	return o.told
 }
+
+func (o *oracle) renew(cl *client) { cl.deadline = max(cl.deadline, o.now+Instant(cl.ttl)) }
 
 // refuses says why c does not speak for a session.
 func (o *oracle) refuses(c *Command) Status {
 	switch cl := o.sessions[c.Session]; {
 	case cl == nil:
 		return StatusSessionGone
-	case c.Incarnation != 1:
+	case c.Op != OpResume && c.Incarnation != cl.incarnation:
 		return StatusFenced
-	case c.Op == OpAttach && c.Secret != cl.secret:
+	case (c.Op == OpAttach || c.Op == OpResume) && c.Secret != cl.secret:
 		return StatusBadSecret
 	}
 	return 0
@@ -145,369 +130,198 @@ func (o *oracle) refuses(c *Command) Status {
 func (o *oracle) expireOne() bool {
 	type due struct {
 		at           Instant
-		kind, number int
+		kind, number uint64
 	}
 	first := due{at: o.now + 1}
 	end := func() {}
 	offer := func(d due, f func()) {
-		if d.at < first.at || d.at == first.at && (d.kind < first.kind || d.kind == first.kind && d.number < first.number) {
+		if d.at != 0 && cmp.Or(cmp.Compare(d.at, first.at), cmp.Compare(d.kind, first.kind), cmp.Compare(d.number, first.number)) < 0 {
 			first, end = d, f
 		}
 	}
-	for name, q := range o.names {
-		for _, w := range q.waiting {
-			if w.deadline != 0 {
-				offer(due{w.deadline, 1, w.number}, func() {
-					o.withdraw(w.session, w.seq)
-					o.settle(w, fact{status: StatusTimeout})
-				})
+	for _, w := range o.waits {
+		offer(due{w.deadline, 1, uint64(w.number)}, func() {
+			o.withdraw(w)
+			o.lookAt(w.wants)
+			o.settle(w, Result{Status: StatusTimeout})
+		})
+	}
+	for _, g := range o.grants {
+		offer(due{g.until, 2, uint64(g.id)}, func() {
+			if g.session != 0 {
+				o.event(o.sessions[g.session], OutcomeLoss, 0,
+					Result{Status: StatusMaxHold, Grant: g.id, Token: g.first().token})
 			}
-		}
-		for _, g := range q.held {
-			if g.until != 0 {
-				offer(due{g.until, 2, int(g.id)}, func() {
-					o.event(o.sessions[q.session], fact{kind: OutcomeLoss, status: StatusMaxHold, grant: g.id, token: q.token})
-					o.release(name, g.id)
-				})
-			}
-		}
+			o.drop(g)
+		})
 	}
 	for _, cl := range o.sessions {
-		offer(due{cl.deadline, 3, int(cl.id)}, func() { o.end(cl, StatusSessionGone) })
+		offer(due{cl.deadline, 3, uint64(cl.id)}, func() { o.end(cl, StatusSessionGone) })
 	}
 	end()
-	o.enter()
+	o.handOver()
 	return first.at <= o.now
 }
 
+// first is the part whose name is first in the order of names.
+func (g *given) first() part { return g.sorted()[0] }
+
+func (g *given) sorted() []part {
+	return slices.SortedFunc(slices.Values(g.parts), func(a, b part) int { return cmp.Compare(a.Name, b.Name) })
+}
+
+func (o *oracle) say(k OutcomeKind, key Key, pos int, r Result) {
+	o.told = append(o.told, Outcome{Kind: k, Key: key, Pos: pos, Result: r})
+}
+
 func (o *oracle) command(c *Command, pos int) {
-	f := fact{kind: OutcomeAnswer, pos: pos}
+	answer := func(r Result) { o.say(OutcomeAnswer, c.Key(), pos, r) }
 	if c.Op == OpOpen {
-		o.open(c, f)
+		answer(o.open(c))
 		return
 	}
-	if c.Op != OpAttach {
-		f.session, f.seq = c.Session, c.Seq
-	}
-	if f.status = o.refuses(c); f.status != 0 {
-		o.told = append(o.told, f)
+	if refusal := o.refuses(c); refusal != 0 {
+		answer(Result{Status: refusal})
 		return
 	}
 	cl := o.sessions[c.Session]
-	numbered := c.Op != OpRenew && c.Op != OpAttach
-	if numbered && c.Mark <= c.Seq {
-		cl.mark = max(cl.mark, c.Mark)
-	}
-	cl.seen = max(cl.seen, min(c.Seen, cl.last))
-	cl.events = slices.DeleteFunc(cl.events, func(e fact) bool { return e.event <= cl.seen })
-	if !numbered {
-		f.session, f.status, f.value = c.Session, StatusOK, uint64(cl.last)
-		o.told = append(o.told, f)
-		o.told = append(o.told, cl.events...)
-		return
-	}
-	o.numbered(cl, c, f)
-}
-
-func (o *oracle) open(c *Command, f fact) {
-	f.status = StatusOK
-	for _, cl := range o.sessions {
-		if cl.nonce != c.Nonce {
-			continue
+	switch c.Op {
+	case OpResume:
+		answer(o.resume(cl, c))
+	case OpRenew, OpAttach:
+		cl.acknowledge(c.Seen)
+		answer(Result{Status: StatusOK, Session: cl.id, Value: uint64(cl.last)})
+		o.told = append(o.told, cl.untold()...)
+	default:
+		if c.Mark <= c.Seq {
+			cl.mark = max(cl.mark, c.Mark)
 		}
-		if cl.secret != c.Secret {
-			f.status = StatusBadSecret
-		} else {
-			f.session = cl.id
-			cl.deadline = max(cl.deadline, o.now+Instant(cl.ttl))
-		}
-		o.told = append(o.told, f)
-		return
+		cl.acknowledge(c.Seen)
+		o.numbered(cl, c, answer)
 	}
-	o.opened++
-	f.session = o.opened
-	o.sessions[o.opened] = &client{
-		id: o.opened, nonce: c.Nonce, secret: c.Secret, ttl: c.TTL, mark: 1,
-		deadline: o.now + Instant(c.TTL), done: map[Seq]deed{},
-	}
-	o.told = append(o.told, f)
 }
 
 // numbered executes a command that was not executed before.
-func (o *oracle) numbered(cl *client, c *Command, f fact) {
+func (o *oracle) numbered(cl *client, c *Command, answer func(Result)) {
 	content := contentOf(c)
 	d, done := cl.done[c.Seq]
-	_, w := o.wish(cl.id, c.Seq)
-	again := func(was fact) {
-		was.kind, was.pos, was.session, was.seq, was.event = OutcomeAnswer, f.pos, f.session, f.seq, 0
-		o.told = append(o.told, was)
-	}
-	switch late := o.late(cl, c.Seq); {
+	w := o.wish(cl.id, c.Seq)
+	switch late := cl.late(c.Seq); {
 	case c.Seq >= cl.mark+WindowSize:
-		again(fact{status: StatusWindow})
+		answer(Result{Status: StatusWindow})
 		o.end(cl, StatusWindow)
 	case done && c.Seq >= cl.mark && d.content != "" && d.content != content, w != nil && w.content != content:
-		again(fact{status: StatusSeqReused})
+		answer(Result{Status: StatusSeqReused})
 		o.end(cl, StatusSeqReused)
 	case done && c.Seq >= cl.mark:
-		again(d.fact)
+		answer(d.result)
 	case w != nil:
-		again(fact{status: StatusQueued, place: o.place(w)})
+		answer(Result{Status: StatusQueued, Place: o.place(w)})
 	case late != nil:
-		again(*late)
+		answer(late.Result)
 	case c.Seq < cl.mark:
-		again(fact{status: StatusOldSeq})
+		answer(Result{Status: StatusOldSeq})
 	default:
+		cl.newest = max(cl.newest, c.Seq)
 		slot := len(o.told)
-		o.told = append(o.told, f)
-		r := o.execute(cl, c, content)
-		r.kind, r.pos, r.session, r.seq = f.kind, f.pos, f.session, f.seq
-		o.told[slot] = r
-		if r.status != StatusQueued {
+		answer(Result{})
+		r := malformed(c)
+		if r.Status == 0 {
+			r = o.execute(cl, c, content)
+		}
+		if o.told[slot].Result = r; r.Status != StatusQueued {
 			cl.done[c.Seq] = deed{content, r}
 		}
 	}
 }
 
-// late is the event of an acquire, until it is acknowledged.
-func (o *oracle) late(cl *client, seq Seq) *fact {
-	for i := range cl.events {
-		if e := &cl.events[i]; e.kind == OutcomeGranted && e.seq == seq {
-			return e
+// contentOf is what tells a command from another with its number.
+func contentOf(c *Command) string {
+	if c.Behalf == BehalfSelf {
+		return fmt.Sprint(c.Op, c.Wants, c.Owner, c.Wait, c.MaxHold, c.Grant, c.Target)
+	}
+	return fmt.Sprint(c.Op, c.Wants, c.Owner, c.Wait, c.MaxHold, c.Grant, c.Target, c.Behalf, c.For, c.Nonce)
+}
+
+// malformed says what is wrong with a command, of what the senders do wrong.
+func malformed(c *Command) Result {
+	switch {
+	case c.Mark > c.Seq, c.Op == OpAbandon && (c.Target == 0 || c.Target >= c.Seq),
+		c.Behalf == BehalfAnother && c.For == c.Session:
+		return Result{Status: StatusInvalid}
+	case c.Op == OpAcquire && c.Behalf == BehalfNobody && c.MaxHold == 0:
+		return Result{Status: StatusInvalid, Limit: LimitMaxHold}
+	case c.Op != OpAcquire:
+		return Result{}
+	}
+	for i, w := range c.Wants {
+		if w.Permits > w.Limit {
+			return Result{Status: StatusInvalid, Limit: LimitPermits, Place: uint32(i + 1)}
+		}
+		if slices.ContainsFunc(c.Wants[:i], func(other Want) bool { return other.Name == w.Name }) {
+			return Result{Status: StatusInvalid, Limit: LimitWants, Place: uint32(i + 1)}
+		}
+	}
+	return Result{}
+}
+
+func (o *oracle) execute(cl *client, c *Command, content string) Result {
+	to, known := o.beneficiary(cl, c)
+	switch {
+	case c.Op == OpAbandon:
+		return o.abandon(cl, c.Target)
+	case c.Op == OpClose:
+		o.end(cl, StatusOK)
+		return Result{Status: StatusOK}
+	case !known:
+		return Result{Status: StatusNobody}
+	case c.Op == OpAcquire:
+		return o.acquire(cl, to, c, content)
+	}
+	g := o.grant(c.Grant)
+	if g == nil || g.session != to || c.Behalf != BehalfSelf && g.of(c.Wants[0].Name) == nil {
+		return Result{Status: StatusNotHeld}
+	}
+	r := Result{Status: StatusOK, Grant: g.id, Token: g.first().token}
+	if c.Op == OpExtend {
+		if g.until != 0 {
+			g.until = max(g.until, o.now+Instant(c.MaxHold))
+		}
+		r.Until = g.until
+		return r
+	}
+	o.drop(g)
+	if len(g.parts) == 1 {
+		r.Count = uint32(len(o.hold(g.parts[0].Name, to, g.owner)))
+	}
+	return r
+}
+
+// beneficiary is whom c's grant belongs to.
+func (o *oracle) beneficiary(cl *client, c *Command) (SessionID, bool) {
+	switch c.Behalf {
+	case BehalfNobody:
+		return 0, true
+	case BehalfAnother:
+		to := o.sessions[c.For]
+		return c.For, to != nil && to.secret == c.Secret
+	}
+	return cl.id, true
+}
+
+func (o *oracle) grant(id GrantID) *given {
+	for _, g := range o.grants {
+		if g.id == id {
+			return g
 		}
 	}
 	return nil
 }
 
-func contentOf(c *Command) string {
-	name := ""
-	if len(c.Wants) > 0 {
-		name = c.Wants[0].Name
+func tokensOf(parts []part) Tokens {
+	var list []byte
+	for _, p := range parts {
+		list = binary.AppendUvarint(list, uint64(p.token))
 	}
-	return fmt.Sprint(c.Op, name, c.Owner, c.Wait, c.MaxHold, c.Grant, c.Target)
-}
-
-func (o *oracle) execute(cl *client, c *Command, content string) fact {
-	name, g := o.grant(cl.id, c.Grant)
-	switch {
-	case c.Mark > c.Seq, c.Op == OpAbandon && (c.Target == 0 || c.Target >= c.Seq):
-		return fact{status: StatusInvalid}
-	case c.Op == OpAcquire:
-		return o.acquire(cl, c, content)
-	case c.Op == OpAbandon:
-		return o.abandon(cl, c.Target)
-	case c.Op == OpClose:
-		o.end(cl, StatusOK)
-		return fact{status: StatusOK}
-	case g == nil:
-		return fact{status: StatusNotHeld}
-	case c.Op == OpExtend:
-		if g.until != 0 {
-			g.until = max(g.until, o.now+Instant(c.MaxHold))
-		}
-		return fact{status: StatusOK, grant: g.id, token: o.names[name].token, until: g.until}
-	default:
-		token := o.names[name].token
-		return fact{status: StatusOK, grant: c.Grant, token: token, count: o.release(name, c.Grant)}
-	}
-}
-
-func (o *oracle) acquire(cl *client, c *Command, content string) fact {
-	name := c.Wants[0].Name
-	q := o.names[name]
-	switch {
-	case q == nil:
-		q = &queue{}
-		o.names[name] = q
-		return o.give(q, cl.id, c.Owner, c.Seq, c.MaxHold)
-	case q.session == cl.id && q.owner == c.Owner:
-		return o.give(q, cl.id, c.Owner, c.Seq, c.MaxHold)
-	case c.Wait == 0:
-		return fact{status: StatusBusy, place: 1}
-	}
-	o.arrived++
-	w := wish{
-		number: o.arrived, session: cl.id, seq: c.Seq, content: content, owner: c.Owner, maxHold: c.MaxHold,
-	}
-	if c.Wait > 0 {
-		w.deadline = o.now + Instant(c.Wait)
-	}
-	q.waiting = append(q.waiting, w)
-	return fact{status: StatusQueued, place: len(q.waiting)}
-}
-
-// give adds a grant to the owner's hold, or makes the owner the holder.
-func (o *oracle) give(q *queue, id SessionID, owner string, seq Seq, maxHold Duration) fact {
-	if len(q.held) == 0 {
-		o.token++
-		q.session, q.owner, q.token = id, owner, o.token
-	}
-	o.granted++
-	g := held{id: o.granted, seq: seq}
-	if maxHold > 0 {
-		g.until = o.now + Instant(maxHold)
-	}
-	q.held = append(q.held, g)
-	return fact{status: StatusOK, grant: g.id, token: q.token, until: g.until, count: len(q.held)}
-}
-
-// release ends a grant; the first who waits has the name then, if nobody else has.
-func (o *oracle) release(name string, id GrantID) int {
-	q := o.names[name]
-	q.held = slices.DeleteFunc(q.held, func(g held) bool { return g.id == id })
-	switch {
-	case len(q.held) > 0:
-	case len(q.waiting) == 0:
-		delete(o.names, name)
-	default:
-		w := q.waiting[0]
-		q.waiting = q.waiting[1:]
-		o.settle(w, o.give(q, w.session, w.owner, w.seq, w.maxHold))
-		for len(q.waiting) > 0 && q.waiting[0].session == w.session && q.waiting[0].owner == w.owner {
-			w, q.waiting = q.waiting[0], q.waiting[1:]
-			o.settle(w, o.give(q, w.session, w.owner, w.seq, w.maxHold))
-		}
-		o.entered = append(o.entered, name)
-		return 0
-	}
-	return len(q.held)
-}
-
-// enter grants what the owners of names that were handed over wait for there:
-// re-entry never queues.
-func (o *oracle) enter() {
-	for _, name := range o.entered {
-		q := o.names[name]
-		for i := 0; q != nil && i < len(q.waiting); {
-			again := q.waiting[i]
-			if again.session != q.session || again.owner != q.owner {
-				i++
-				continue
-			}
-			q.waiting = slices.Delete(q.waiting, i, i+1)
-			o.settle(again, o.give(q, again.session, again.owner, again.seq, again.maxHold))
-		}
-	}
-	o.entered = nil
-}
-
-// settle tells the end of a wait. Whatever comes under its seq later is a copy.
-func (o *oracle) settle(w wish, f fact) {
-	f.kind, f.seq = OutcomeGranted, w.seq
-	cl := o.sessions[w.session]
-	o.event(cl, f)
-	cl.done[w.seq] = deed{w.content, f}
-}
-
-func (o *oracle) event(cl *client, f fact) {
-	cl.last++
-	f.event, f.session, f.pos = cl.last, cl.id, -1
-	o.told = append(o.told, f)
-	cl.events = append(cl.events, f)
-}
-
-func (o *oracle) abandon(cl *client, target Seq) fact {
-	burnt := fact{status: StatusAbandoned}
-	if _, w := o.wish(cl.id, target); w != nil {
-		o.withdraw(cl.id, target)
-	} else {
-		if e := o.late(cl, target); e != nil {
-			*e = fact{kind: e.kind, pos: -1, session: e.session, seq: e.seq, event: e.event, status: StatusAbandoned}
-		}
-		for name, q := range o.names {
-			i := slices.IndexFunc(q.held, func(g held) bool { return q.session == cl.id && g.seq == target })
-			if i >= 0 {
-				o.release(name, q.held[i].id)
-				break
-			}
-		}
-	}
-	cl.done[target] = deed{fact: burnt}
-	return fact{status: StatusOK}
-}
-
-func (o *oracle) end(cl *client, why Status) {
-	for _, q := range o.names {
-		q.waiting = slices.DeleteFunc(q.waiting, func(w wish) bool { return w.session == cl.id })
-	}
-	delete(o.sessions, cl.id)
-	o.told = append(o.told, fact{kind: OutcomeEnded, pos: -1, session: cl.id, status: why})
-	type place struct {
-		id   GrantID
-		name string
-	}
-	var all []place
-	for name, q := range o.names {
-		for _, g := range q.held {
-			if q.session == cl.id {
-				all = append(all, place{g.id, name})
-			}
-		}
-	}
-	slices.SortFunc(all, func(a, b place) int { return int(a.id) - int(b.id) })
-	for _, p := range all {
-		o.release(p.name, p.id)
-	}
-}
-
-func (o *oracle) wish(id SessionID, seq Seq) (*queue, *wish) {
-	for _, q := range o.names {
-		for i := range q.waiting {
-			if w := &q.waiting[i]; w.session == id && w.seq == seq {
-				return q, w
-			}
-		}
-	}
-	return nil, nil
-}
-
-func (o *oracle) withdraw(id SessionID, seq Seq) {
-	q, _ := o.wish(id, seq)
-	q.waiting = slices.DeleteFunc(q.waiting, func(w wish) bool { return w.session == id && w.seq == seq })
-}
-
-func (o *oracle) place(w *wish) int {
-	q, _ := o.wish(w.session, w.seq)
-	return 1 + slices.IndexFunc(q.waiting, func(other wish) bool { return other.number == w.number })
-}
-
-func (o *oracle) grant(id SessionID, g GrantID) (string, *held) {
-	for name, q := range o.names {
-		for i := range q.held {
-			if q.session == id && q.held[i].id == g {
-				return name, &q.held[i]
-			}
-		}
-	}
-	return "", nil
-}
-
-// locks says who holds and who waits, as locksOf does of a View.
-func (o *oracle) locks() string {
-	var b strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(o.names)) {
-		q := o.names[name]
-		fmt.Fprintf(&b, "%s: s%d/%s %d x%d", name, q.session, q.owner, q.token, len(q.held))
-		for _, w := range q.waiting {
-			fmt.Fprintf(&b, " < s%d/%s", w.session, w.owner)
-		}
-		b.WriteByte('\n')
-	}
-	return b.String()
-}
-
-func locksOf(v *View) string {
-	var b strings.Builder
-	page, _ := v.Locks("", "", 1<<30)
-	for _, l := range page {
-		fmt.Fprintf(&b, "%s:", l.Name)
-		for _, h := range l.Holders {
-			fmt.Fprintf(&b, " s%d/%s %d x%d", h.Session, h.Owner, h.Token, h.Count)
-		}
-		for _, w := range l.Waiters {
-			fmt.Fprintf(&b, " < s%d/%s", w.Session, w.Owner)
-		}
-		b.WriteByte('\n')
-	}
-	return b.String()
+	return Tokens(list)
 }
