@@ -6,9 +6,11 @@ MODULE      := github.com/lockd-io/lockd
 COVERED     := fsm lockapi cluster
 COVER_MIN   := 80
 FUZZTIME    ?= 1m
+SEEDS       ?= 10000
+FIRST       ?= 1
 TOOL        := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: help run check test test-system faults bench fuzz lint proto deps
+.PHONY: help run check test test-system sim faults bench fuzz lint proto deps
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
@@ -28,6 +30,9 @@ test: ## every test with the race detector; fails under 80 % coverage of fsm, lo
 
 test-system: ## real processes, kills and pauses: go test -tags system ./systemtest
 	$(GO) test -tags system -count=1 -timeout 20m -v ./systemtest/...
+
+sim: ## SEEDS (10000) histories of the replicated lock machine under faults, from seed FIRST (1)
+	@$(GO) test -c -o bin/sim.test ./fsm/sim && exec bin/sim.test -test.run '^TestSimulation$$' -seeds $(SEEDS) -first $(FIRST)
 
 faults: ## plant each known fault and see that its test turns red
 	@$(GO) run ./faults

@@ -8,7 +8,36 @@ const (
 )
 
 // fsmFaults are those of the lock machine.
-func fsmFaults() []fault { return slices.Concat(memoryFaults(), grantFaults(), lifeFaults()) }
+func fsmFaults() []fault {
+	alone := slices.Concat(memoryFaults(), grantFaults(), lifeFaults())
+	return append(alone, replicated(alone)...)
+}
+
+// replicated are faults of the machine that its simulation must notice too: what it
+// checks is only seen there, by processes and replicas.
+func replicated(alone []fault) []fault {
+	var all []fault
+	for _, f := range alone {
+		switch f.name {
+		case "machine: a stamp of another term counts",
+			"machine: what is due expires before who speaks is renewed",
+			"machine: remembered answers are not in the snapshot",
+			"machine: an abandon burns nothing",
+			"machine: extend may shorten",
+			"machine: a release frees the first name alone",
+			"machine: a permit too many",
+			"machine: a clone is not fenced",
+			"machine: a copy of a resume begins another incarnation",
+			"machine: a wait outlives the one for whom it is",
+			"machine: copies that wait are granted each",
+			"machine: anybody speaks for a session":
+			f.name += ", replicated"
+			f.pkg, f.test = "./fsm/sim", "TestSimulation"
+			all = append(all, f)
+		}
+	}
+	return all
+}
 
 // memoryFaults concern time, and what is remembered.
 func memoryFaults() []fault {
