@@ -189,7 +189,10 @@ func (c *checker) endQueue() bool {
 }
 
 func (c *checker) session(ss *session) bool {
-	grants, waiting := 0, c.s.waitersOf(ss.id)
+	grants, waiting := 0, 0
+	for _, w := range c.s.waitersOf(ss.id) {
+		waiting += len(w.wants)
+	}
 	for _, g := range c.s.grantsOf(ss.id) {
 		grants += len(c.s.namesOf(ss.id, g.id))
 	}
@@ -200,8 +203,8 @@ func (c *checker) session(ss *session) bool {
 		return len(ss.events) == 0 && ss.waiting == 0 || c.broken("I9: ReservedSession was told of something")
 	}
 	switch {
-	case int(ss.waiting) != len(waiting):
-		return c.broken("I5: session %d counts %d waits of %d", ss.id, ss.waiting, len(waiting))
+	case int(ss.waiting) != waiting:
+		return c.broken("I5: session %d counts %d places of %d", ss.id, ss.waiting, waiting)
 	case ss.timer == nil || ss.timer.at > ss.deadline || ss.id > c.s.lastSession:
 		return c.broken("I7: session %d has no timer, or a late one", ss.id)
 	}

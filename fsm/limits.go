@@ -26,11 +26,12 @@ const (
 	// ReservedHoldsMax: grants of ReservedSession, which all that have no
 	// session share and which never ends.
 	ReservedHoldsMax = 1 << 20
-	// SessionWaitersMax: parked acquires of one session, for the same reason.
+	// SessionWaitersMax: places of one session in queues, one for each name of a
+	// parked acquire, for the same reason.
 	SessionWaitersMax = 1 << 16
 	// NameWaitersMax: the queue of one name.
 	NameWaitersMax = 1 << 16
-	// WaitersMax: parked acquires in all.
+	// WaitersMax: places in queues in all.
 	WaitersMax = 1 << 20
 	// GrantsMax: grants in all.
 	GrantsMax = 1 << 22
@@ -106,7 +107,7 @@ var limitNames = [limitEnd]string{
 	LimitReentry:        "grants of one hold: 1024",
 	LimitSessions:       "sessions: 1048576",
 	LimitSessionHolds:   "grants of one session: 65536",
-	LimitSessionWaiters: "waits of one session: 65536",
+	LimitSessionWaiters: "places of one session in queues: 65536",
 	LimitNameWaiters:    "waiters of one name: 65536",
 	LimitWaiters:        "waiters in all: 1048576",
 	LimitGrants:         "grants in all: 4194304",

@@ -28,7 +28,7 @@ type session struct {
 	events    []event // not acknowledged, in order
 
 	grants  uint32 // derived counts
-	waiting uint32
+	waiting uint32 // places in queues
 }
 
 // An event is an outcome that its session has not acknowledged.

@@ -78,8 +78,8 @@ func (s *State) roomToWait(ss *session, c *Command) Result {
 			return Result{Status: StatusLimit, Limit: LimitNameWaiters, Value: uint64(l.waiting + 1), Place: uint32(i + 1)}
 		}
 	}
-	if n := int(ss.waiting) + len(ss.events); n >= SessionWaitersMax {
-		return Result{Status: StatusLimit, Limit: LimitSessionWaiters, Value: uint64(n + 1)}
+	if n := int(ss.waiting) + len(ss.events) + len(c.Wants); n > SessionWaitersMax {
+		return Result{Status: StatusLimit, Limit: LimitSessionWaiters, Value: uint64(n)}
 	}
 	if n := s.queues.Len() + len(c.Wants); n > WaitersMax {
 		return Result{Status: StatusLimit, Limit: LimitWaiters, Value: uint64(n)}
@@ -98,7 +98,7 @@ func (s *State) enqueue(w *waiter) (place uint32) {
 	if w.sponsored() {
 		s.sponsored.ReplaceOrInsert(w)
 	}
-	s.own(s.session(w.speaker)).waiting++
+	s.own(s.session(w.speaker)).waiting += uint32(len(w.wants))
 	w.stands = make([]stand, len(w.wants))
 	for i := range w.stands {
 		w.stands[i] = stand{waiter: w, want: &w.wants[i]}
@@ -119,7 +119,7 @@ func (s *State) withdraw(w *waiter) {
 		s.sponsored.Delete(w)
 	}
 	s.timers.remove(w.timer)
-	s.own(s.session(w.speaker)).waiting--
+	s.own(s.session(w.speaker)).waiting -= uint32(len(w.wants))
 	for i := range w.stands {
 		s.queues.Delete(&w.stands[i])
 		s.claims.Delete(&w.stands[i])
