@@ -6,7 +6,7 @@ const client = "./lockapi"
 
 // lockapiFaults are those of the client engine.
 func lockapiFaults() []fault {
-	return slices.Concat(beliefFaults(), leavingFaults(), sessionFaults(), modeFaults(), agentFaults())
+	return slices.Concat(beliefFaults(), leavingFaults(), sessionFaults(), modeFaults(), agentFaults(), resumeFaults())
 }
 
 // beliefFaults concern when the client stops believing, and what it does then.
@@ -210,6 +210,57 @@ func agentFaults() []fault {
 			name: "agent: a request with a key is begun twice", property: "S3: a command takes effect once",
 			file: "lockapi/agent_key.go", old: "a.flights[at] = f",
 			new: "_ = at", pkg: client, test: "TestAgentKeys",
+		},
+	}
+}
+
+// resumeFaults concern what a process leaves to the one after it.
+func resumeFaults() []fault {
+	return []fault{
+		{
+			name: "resume: a clone that is not fenced", property: "a session is one process's",
+			file: "fsm/session.go", old: "case c.Op != OpResume && c.Incarnation != ss.incarnation:",
+			new: "case c.Op != OpResume && c.Incarnation > ss.incarnation:", pkg: client, test: "TestCloneIsFenced",
+		},
+		{
+			name: "resume: a clone opens a session of its own", property: "a session is one process's",
+			file: "lockapi/client.go", old: "case c.fenced:\n\t\treturn nil, ErrFenced",
+			new: "case c.fenced && false:\n\t\treturn nil, ErrFenced", pkg: client, test: "TestCloneIsFenced|TestFenced",
+		},
+		{
+			name: "resume: a loss is not kept for a session that attaches again", property: "S9: a loss is told until it is heard",
+			file: "fsm/session.go", old: "for _, e := range ss.events[:min(len(ss.events), EventsRepeated)] {",
+			new: "for _, e := range ss.events[:0] {", pkg: client, test: "TestDroppedEventComesAgain|TestEventsWhileResuming",
+		},
+		{
+			name: "resume: events are taken for heard", property: "S9: a loss is told until it is heard",
+			file: "lockapi/resume.go", old: "newWindow(fsm.Seq(r.Value)), left.Seen",
+			new: "newWindow(fsm.Seq(r.Value)), left.Seen+1000", pkg: client, test: "TestEventsWhileResuming",
+		},
+		{
+			name: "resume: numbers begin anew", property: "S3: a command takes effect once",
+			file: "lockapi/resume.go", old: "newWindow(fsm.Seq(r.Value)), left.Seen",
+			new: "newWindow(1), left.Seen", pkg: client, test: "TestResume$",
+		},
+		{
+			name: "resume: a retry is another resume", property: "a late copy of a resume fences nobody",
+			file: "lockapi/resume.go", old: "case c.resumes == (fsm.Nonce{}):",
+			new: "case true:", pkg: client, test: "TestResumeErrors",
+		},
+		{
+			name: "resume: the session is not written down", property: "what is acquired is found after a crash",
+			file: "lockapi/session.go", old: "if err := s.client.fileSession(s); err != nil {",
+			new: "if err := error(nil); err != nil {", pkg: client, test: "TestResume$|TestCrashAtEveryStep",
+		},
+		{
+			name: "resume: the session of another process is overwritten", property: "what is acquired is found after a crash",
+			file: "lockapi/session_file.go", old: "case there == ours:",
+			new: "case true:", pkg: client, test: "TestResumeErrors",
+		},
+		{
+			name: "resume: a wait that was granted meanwhile is one still", property: "what Resume returns is so",
+			file: "lockapi/resume.go", old: "if granted[v.Seq] {",
+			new: "if false {", pkg: client, test: "TestEventsWhileResuming",
 		},
 	}
 }

@@ -22,6 +22,7 @@ type acquiring struct {
 	want [1]fsm.Want // cmd.Wants, if that is one
 	sent time.Duration
 
+	resumed bool // it was sent by the process before
 	parked  bool
 	settled bool          // result is final
 	done    chan struct{} // closed when settled; nil if it was before anybody waited
@@ -156,7 +157,7 @@ func (s *session) granted(a *acquiring, r fsm.Result) {
 	if a.cmd.Behalf != fsm.BehalfSelf {
 		return // it is somebody else's
 	}
-	g := newGrant(s, a.cmd.Wants, r)
+	g := newGrant(s, &a.cmd, r)
 	a.grant = g
 	s.grants[g.id] = g
 	switch early, lost := s.lostEarly[g.id]; {
@@ -306,7 +307,7 @@ func (s *session) abandon(a *acquiring) {
 	}()
 	c := fsm.Command{Op: fsm.OpAbandon, Target: a.cmd.Seq}
 	sent, ok := s.issueAtOnce(&c)
-	if !ok {
+	if !ok && !a.resumed {
 		// The window is full, perhaps of acquires like this one: were all to
 		// wait for room, none would come. An answer to this one makes some.
 		r, err := s.insist(s.ctx, &a.cmd)

@@ -109,7 +109,7 @@ func TestMargin(t *testing.T) {
 }
 
 func TestWindowIsFull(t *testing.T) {
-	w := newWindow()
+	w := newWindow(1)
 	n := 0
 	for ; w.room(0) && n < 2*fsm.WindowSize; n++ {
 		if reserved := !w.room(reserve); reserved != (n >= fsm.WindowSize-reserve) {
@@ -131,7 +131,7 @@ func TestWindowIsFull(t *testing.T) {
 // TestWindow holds the window against the obvious implementation.
 func TestWindow(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		w := newWindow()
+		w := newWindow(1)
 		open := map[fsm.Seq]bool{}
 		lowest := func() fsm.Seq {
 			for seq := fsm.Seq(1); seq < w.next; seq++ {

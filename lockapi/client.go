@@ -25,6 +25,8 @@ type Client struct {
 	mu      sync.Mutex // guards the fields below; never held while the Backend is called
 	current *session   // nil before the first acquire
 	fenced  bool       // another process lives this life now
+	filed   record     // what this client has written to its session file, or resumed from it
+	resumes fsm.Nonce  // the number of its resume, however often it was tried
 	closing bool
 	closed  chan struct{} // closed when Close is done
 	err     error         // of Close; read after closed
@@ -68,7 +70,8 @@ func (c *Client) Session() fsm.SessionID {
 	return s.number()
 }
 
-// Close ends the session: what it holds is released and its waits withdrawn.
+// Close ends the session: what it holds is released and its waits withdrawn, and
+// its session file removed.
 // All grants have ended before the service hears of it, and acquires that wait
 // return ErrClosed. When ctx ends first the error is ctx's and ErrUnknown: the
 // client is closed nevertheless, and the session ends with its TTL at the

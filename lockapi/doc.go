@@ -29,6 +29,13 @@
 // acquire is its own owner, so that goroutines exclude each other; WithOwner
 // makes acquires of one owner re-entrant, but for permits: more of them are more.
 //
+// # After a crash
+//
+// With Options.SessionFile the client writes down which session it has, and the
+// process that comes after a crash, within the TTL, goes on with it by
+// Client.Resume: it gets the grants, those too of which the process before never
+// heard, and the places in queues. The process before, should it live, is fenced.
+//
 // # What you may rely on
 //
 //   - At most one owner holds a lock, as the service sees it, or any number that
@@ -77,6 +84,9 @@
 // context ended is that context's error, too.
 //
 // # For implementors
+//
+// An Agent acquires on behalf of those who do not speak to the machine themselves;
+// it is for doors of a node, such as HTTP.
 //
 // Backend is the contract, package backendtest is it as a suite. The engine
 // calls a Backend without holding a lock, sends a command again until it is

@@ -24,7 +24,8 @@ var (
 	// ErrSessionGone: the session has ended with all that it held. A Client
 	// opens a new one for its next acquire.
 	ErrSessionGone = errors.New("session gone: it expired or was closed")
-	// ErrFenced: another process has resumed this session; this one must stop.
+	// ErrFenced: another process has resumed this session (Client.Resume); all
+	// grants are lost, and this one must stop.
 	ErrFenced = errors.New("fenced: a later incarnation of the session took over")
 	// ErrDenied: the secret is not the session's, or (of a command on somebody's
 	// behalf, which is not told more) there is no such session.

@@ -39,7 +39,7 @@ func (s *session) attachOnce() (<-chan fsm.Outcome, error) {
 	s.mu.Lock()
 	s.renewals.last++
 	a := Attachment{
-		Session: s.id, Incarnation: firstIncarnation, Renewal: s.renewals.last,
+		Session: s.id, Incarnation: s.incarnation, Renewal: s.renewals.last,
 		Seen: s.seen, Secret: s.secret,
 	}
 	s.unlock()
@@ -90,7 +90,7 @@ func (s *session) listen(events <-chan fsm.Outcome) {
 // hear takes one event. Events may come twice or out of order; each counts
 // once.
 func (s *session) hear(o *fsm.Outcome) {
-	if o.Key.Session != s.number() || o.Key.Incarnation != firstIncarnation {
+	if o.Key.Session != s.number() || o.Key.Incarnation != s.incarnation {
 		return
 	}
 	if o.Kind == fsm.OutcomeEnded {
@@ -138,10 +138,14 @@ func (s *session) note(e fsm.EventID) (fresh, gap bool) {
 
 // hearGranted is the late end of an acquire. A grant that nobody waits for is
 // released: its acquire was abandoned. (One that is held already was told by
-// an answer, too.)
+// an answer, too. One from before the session was resumed is among what was found
+// then, or has ended.)
 func (s *session) hearGranted(o *fsm.Outcome) {
 	if a := s.acquires[o.Key.Seq]; a != nil {
 		s.settle(a, o.Result)
+		return
+	}
+	if o.Result.Index <= s.foundAt {
 		return
 	}
 	if o.Result.Status == fsm.StatusOK && s.grants[o.Result.Grant] == nil && !s.client.agent {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/lockd-io/lockd/fsm"
@@ -27,6 +28,7 @@ type Grant struct {
 	id      fsm.GrantID
 	want    fsm.Want       // of the first name
 	rest    []fsm.HeldView // further names
+	owner   string
 	count   uint32
 
 	// Guarded by session.mu.
@@ -39,9 +41,10 @@ type Grant struct {
 	release   releasing
 }
 
-func newGrant(s *session, wants []fsm.Want, r fsm.Result) *Grant {
+func newGrant(s *session, c *fsm.Command, r fsm.Result) *Grant {
+	wants := c.Wants
 	g := &Grant{
-		Name: wants[0].Name, Token: r.Token,
+		Name: wants[0].Name, Token: r.Token, owner: c.Owner,
 		session: s, id: r.Grant, want: wants[0], until: r.Until, count: r.Count, place: -1,
 	}
 	if len(wants) > 1 {
@@ -76,6 +79,17 @@ func (g *Grant) TokenOf(name string) fsm.Token {
 		}
 	}
 	return 0
+}
+
+// Owner is whom the grant was acquired for with WithOwner; "" if for nobody named.
+func (g *Grant) Owner() string { return named(g.owner) }
+
+// named is an owner, but for those that the client makes up.
+func named(owner string) string {
+	if strings.HasPrefix(owner, ownerPrefix) {
+		return ""
+	}
+	return owner
 }
 
 // Context ends when the grant does, and its cause is then ErrLost unless it

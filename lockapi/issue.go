@@ -131,7 +131,7 @@ func (s *session) admit() {
 // stamp completes c's header. What it says about answers and events is as of
 // now, and stays so however often c is sent.
 func (s *session) stamp(c *fsm.Command, seq fsm.Seq) {
-	c.Session, c.Incarnation, c.Seq = s.id, firstIncarnation, seq
+	c.Session, c.Incarnation, c.Seq = s.id, s.incarnation, seq
 	c.Mark, c.Seen = s.window.mark, s.seen
 }
 

@@ -26,6 +26,13 @@ type Options struct {
 	// Label says in lists who this is: at most 128 bytes of UTF-8. "" is
 	// host/pid/program.
 	Label string
+	// SessionFile, if not empty, is where the client writes down which session it
+	// has, before it acquires anything under it, so that the process that comes
+	// after a crash goes on with what this one held and waited for: see
+	// Client.Resume. Each process needs a file of its own, on a disk that survives
+	// what the process does not. The file has mode 0600: whoever can read it can
+	// speak for the session. Close removes it.
+	SessionFile string
 	// Logger hears of sessions that begin and end and of grants that are lost.
 	// nil is silent.
 	Logger *slog.Logger

@@ -104,7 +104,7 @@ func (s *session) startRenewal(now time.Duration) {
 	}
 	ctx := s.renewals.ctx
 	c := fsm.Command{
-		Op: fsm.OpRenew, Session: s.id, Incarnation: firstIncarnation,
+		Op: fsm.OpRenew, Session: s.id, Incarnation: s.incarnation,
 		Seq: s.renewals.last, Seen: s.seen,
 	}
 	s.spawn(func() { s.renew(ctx, &c, now) })

@@ -14,8 +14,6 @@ import (
 )
 
 const (
-	// firstIncarnation: this client never resumes a session of another process.
-	firstIncarnation fsm.Incarnation = 1
 	// ownerPrefix begins the owners that the client makes up.
 	ownerPrefix = "~"
 	// reopenPauseMax is how long a session that follows one that died young
@@ -31,14 +29,16 @@ type session struct {
 	client  *Client
 	backend Backend
 	now     func() time.Duration
-	ttl     time.Duration
 	born    time.Duration
 	secret  fsm.Secret
-	ctx     context.Context // ends with the session
-	cancel  context.CancelCauseFunc
-	opened  chan struct{} // closed once commands may be sent
-	wake    chan struct{} // capacity 1: the keeper is to look again
-	tasks   sync.WaitGroup
+	// ttl and incarnation are set before opened is closed, and not changed after.
+	ttl         time.Duration
+	incarnation fsm.Incarnation
+	ctx         context.Context // ends with the session
+	cancel      context.CancelCauseFunc
+	opened      chan struct{} // closed once commands may be sent
+	wake        chan struct{} // capacity 1: the keeper is to look again
+	tasks       sync.WaitGroup
 
 	// mu guards the fields below, those of its grants, acquirings and turns. It
 	// is never held while the Backend, a context or a logger is called, and
@@ -66,6 +66,7 @@ type session struct {
 	seen      fsm.EventID               // every event up to this one was heard
 	ahead     map[fsm.EventID]struct{}  // events heard beyond seen
 	lostEarly map[fsm.GrantID]earlyLoss // losses that overtook their grant
+	foundAt   fsm.Index                 // as of when the session was resumed; 0 if it was not
 	renewals  renewals
 	credited  chan struct{} // closed at the next credit; nil if nobody waits for it
 	// creditedSent is the latest time at which a credited command was first sent.
@@ -75,11 +76,11 @@ type session struct {
 func newSession(c *Client) *session {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	s := &session{
-		client: c, backend: c.backend, now: c.options.now, ttl: c.options.TTL,
+		client: c, backend: c.backend, now: c.options.now, ttl: c.options.TTL, incarnation: 1,
 		born: c.options.now(), ctx: ctx, cancel: cancel,
 		opened: make(chan struct{}), wake: make(chan struct{}, 1),
 		belief:    belief{margin: marginOf(c.options.TTL)},
-		window:    newWindow(),
+		window:    newWindow(1),
 		acquires:  make(map[fsm.Seq]*acquiring),
 		grants:    make(map[fsm.GrantID]*Grant),
 		ahead:     make(map[fsm.EventID]struct{}),
@@ -104,21 +105,52 @@ func (s *session) live(rest time.Duration) {
 	if pause(s.ctx, rest) != nil {
 		return
 	}
-	if err := s.open(); err != nil {
+	if err := s.begin(); err != nil {
 		s.end(err)
 		return
 	}
+	close(s.opened)
+	s.client.options.Logger.Info("session opened", "session", s.number(), "ttl", s.ttl)
+	s.keep()
+}
+
+// begin opens the session, writes down which it is, and hears its events.
+func (s *session) begin() error {
+	if err := s.client.fileFree(); err != nil {
+		return err
+	}
+	if err := s.open(); err != nil {
+		return err
+	}
+	if err := s.client.fileSession(s); err != nil {
+		s.renounce()
+		return err
+	}
+	return s.follow()
+}
+
+// follow hears the session's events from now on.
+func (s *session) follow() error {
 	events, err := s.attach()
 	if err != nil {
-		s.end(err)
-		return
+		return err
 	}
 	s.mu.Lock()
 	s.spawn(func() { s.listen(events) })
 	s.unlock()
-	close(s.opened)
-	s.client.options.Logger.Info("session opened", "session", s.number(), "ttl", s.ttl)
-	s.keep()
+	return nil
+}
+
+// renounce ends a session that was opened and cannot be used. If that fails, its
+// TTL ends it.
+func (s *session) renounce() {
+	ctx, cancel := context.WithTimeout(s.ctx, s.ttl)
+	defer cancel()
+	s.mu.Lock()
+	c := fsm.Command{Op: fsm.OpClose}
+	s.stamp(&c, s.window.take())
+	s.unlock()
+	_, _ = s.do(ctx, &c, false)
 }
 
 // open gets the session its number. It goes on until it is answered.
@@ -226,11 +258,17 @@ func (s *session) close(ctx context.Context) error {
 		var r fsm.Result
 		if r, err = s.do(within, &c, true); err == nil {
 			s.conclude(&c, sent, r)
+			if r.Status == fsm.StatusOK {
+				err = s.client.unfile(s)
+			}
 		}
 		done()
 	}
 	if err == nil || s.cause() != nil { // over is what it was to be
 		return nil
+	}
+	if errors.Is(err, ErrSessionFile) {
+		return err
 	}
 	return fmt.Errorf("%w: %w", ErrUnknown, ctx.Err())
 }

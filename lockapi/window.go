@@ -13,7 +13,8 @@ type window struct {
 	settled [fsm.WindowSize / 64]uint64 // bit seq % WindowSize, for those from mark on
 }
 
-func newWindow() window { return window{next: 1, mark: 1} }
+// newWindow begins with the number first.
+func newWindow(first fsm.Seq) window { return window{next: first, mark: first} }
 
 // room tells whether another number may be given out if reserve numbers are to
 // stay free.

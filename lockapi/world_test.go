@@ -144,6 +144,7 @@ type line struct {
 	asked  []said
 	done   []said
 	extra  chan fsm.Outcome // injected into what Attach gives
+	first  func()           // called before each step of any kind; may be nil
 
 	attached lockapi.Attachment
 }
@@ -161,7 +162,30 @@ type said struct {
 
 var errLine = errors.Join(errors.New("the line is down"), lockapi.ErrUnknown)
 
+// before has f called before whatever the client asks of the machine.
+func (l *line) before(f func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.first = f
+}
+
+func (l *line) step() {
+	l.mu.Lock()
+	first := l.first
+	l.mu.Unlock()
+	if first != nil {
+		first()
+	}
+}
+
+// Inspect is a step as well.
+func (l *line) Inspect(ctx context.Context, q lockapi.Query) (lockapi.View, error) {
+	l.step()
+	return l.Backend.Inspect(ctx, q)
+}
+
 func (l *line) Do(ctx context.Context, c fsm.Command) (fsm.Result, error) {
+	l.step()
 	l.mu.Lock()
 	l.asked = append(l.asked, said{Command: c, at: time.Now()})
 	do := l.do
@@ -184,6 +208,7 @@ func (l *line) Do(ctx context.Context, c fsm.Command) (fsm.Result, error) {
 
 // Attach filters and injects events.
 func (l *line) Attach(ctx context.Context, a lockapi.Attachment) (<-chan fsm.Outcome, error) {
+	l.step()
 	in, err := l.Backend.Attach(ctx, a)
 	if err != nil {
 		return nil, err
