@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -47,24 +45,30 @@ type runFlags struct {
 	ttl   time.Duration
 	grace patience
 
-	name string
-	path string   // the command
-	args []string // with the name that it is called by
+	wants wanted
+	path  string   // the command
+	args  []string // with the name that it is called by
 }
 
 func newRun() *cobra.Command {
 	var f runFlags
 	command := &cobra.Command{
-		Use:   "run [flags] NAME -- COMMAND [ARG...]",
-		Short: "Run a command while a lock is held",
+		Use:   "run [flags] NAME [NAME...] -- COMMAND [ARG...]",
+		Short: "Run a command while locks are held",
 		Long: `run acquires the lock NAME, runs COMMAND, and releases the lock when COMMAND has
 ended. Without --wait it waits for its turn for ever; --wait 0 only tries.
 
+With --shared others may hold NAME with --shared at the same time. With --permits
+NAME is a semaphore: --limit permits in all, the same number for everybody. Several
+NAMEs are held together or not at all: while one is not free, none is held, so two
+that want the same names in another order do not wait for each other.
+
 COMMAND finds in its environment
-  LOCKD_NAME     the name
-  LOCKD_TOKEN    the fencing token, in decimal: hand it to what COMMAND writes to,
+  LOCKD_NAME     the (first) name
+  LOCKD_TOKEN    its fencing token, in decimal: hand it to what COMMAND writes to,
                  which then can refuse a writer that was paused and overtaken
-  LOCKD_GRANTS   JSON of all that is held: [{"name":...,"token":"..."}]
+  LOCKD_GRANTS   JSON of all that is held: [{"name":...,"token":"...","mode":...}],
+                 mode is exclusive, shared or permits, with their number
 
 If the lock cannot be kept, COMMAND's process group gets SIGTERM, and SIGKILL
 --grace later, before anybody else can be granted the lock. COMMAND dies with
@@ -72,14 +76,17 @@ its runner too. SIGINT, SIGTERM and SIGHUP go to the whole group. While run is
 stopped, as by Ctrl-Z, nothing renews the lock: it is lost once --ttl has passed.
 
 Exit codes: COMMAND's own, or 128+n if signal n ended it;
-  64  the command line is wrong
+  64  the command line is wrong, or the name is something else to others now
   69  no node with a leader was found for 30 s (or --wait, if shorter)
   74  the lock was lost before COMMAND ended, whatever its own code
   75  not acquired in time
   126, 127  COMMAND cannot be executed, is not found`,
 		Example: `  lockd run nightly-report -- ./report.sh
   lockd run --wait 0 nightly-report -- ./report.sh || [ $? = 75 ]   # once, not twice
-  lockd run --wait 5m deploy -- sh -c 'make deploy FENCE=$LOCKD_TOKEN'`,
+  lockd run --wait 5m deploy -- sh -c 'make deploy FENCE=$LOCKD_TOKEN'
+  lockd run --shared catalogue -- ./export.sh                       # beside other readers
+  lockd run --permits 1 --limit 3 downloads -- ./fetch.sh           # three at a time
+  lockd run accounts/1 accounts/2 -- ./transfer.sh                  # both, or none yet`,
 		Args: func(command *cobra.Command, args []string) error {
 			f.typedEndpoints = command.Flags().Changed("endpoints")
 			if f.typedEndpoints && command.Flags().Changed("backend") {
@@ -102,6 +109,9 @@ Exit codes: COMMAND's own, or 128+n if signal n ended it;
 	}
 	flags := command.Flags()
 	flags.Var(&f.wait, "wait", "how long to wait for the lock; 0 only tries (default: for ever)")
+	flags.BoolVar(&f.wants.shared, "shared", false, "hold the names together with others who want them shared")
+	flags.Uint32Var(&f.wants.permits, "permits", 0, "hold this many permits of the semaphore; needs --limit")
+	flags.Uint32Var(&f.wants.limit, "limit", 0, "how many permits the semaphore has in all")
 	flags.DurationVar(&f.ttl, "ttl", lockapi.DefaultTTL, "how soon others get the lock when this machine dies, 500ms to 24h")
 	flags.Var(&f.grace, "grace", "between SIGTERM and SIGKILL on a loss, at most a quarter of --ttl (default: a tenth)")
 	f.clientFlags.add(flags)
@@ -109,20 +119,19 @@ Exit codes: COMMAND's own, or 128+n if signal n ended it;
 	return command
 }
 
-// parse takes NAME -- COMMAND [ARG...]; dash is the number of words before --.
+// parse takes NAME [NAME...] -- COMMAND [ARG...]; dash is the number of words
+// before --.
 func (f *runFlags) parse(words []string, dash int) error {
 	switch {
 	case dash < 0:
 		return usage("which words are the command? put -- before them: lockd run NAME -- COMMAND [ARG...]")
-	case dash != 1:
-		return usage("one NAME before --, not %d", dash)
-	case len(words) == 1:
+	case dash == 0:
+		return usage("a NAME before --, or several")
+	case len(words) == dash:
 		return usage("no COMMAND after --")
-	case !fsm.ValidName(words[0]):
-		return usage("%q is no name: %s", words[0], fsm.LimitName)
 	}
-	f.name, f.args = words[0], words[1:]
-	return nil
+	f.wants.names, f.args = words[:dash], words[dash:]
+	return f.wants.check()
 }
 
 // complete sees that the flags go together, and that there is such a command:
@@ -171,7 +180,7 @@ func run(ctx context.Context, f *runFlags, stderr io.Writer) error {
 		return err
 	}
 	ending, err := child.Run(grant, child.Command{
-		Path: f.path, Args: f.args, Env: environment(grant.Name, grant.Token),
+		Path: f.path, Args: f.args, Env: environment(f.wants.held(grant)),
 		Files: [3]*os.File{os.Stdin, os.Stdout, os.Stderr}, Grace: f.grace.limit, Signals: signals,
 	})
 	switch {
@@ -179,12 +188,12 @@ func run(ctx context.Context, f *runFlags, stderr io.Writer) error {
 		farewell(client, f.ttl, signals)
 		return notExecuted(err)
 	case ending.Lost:
-		lost := &exitError{exitLost, fmt.Errorf("lock %q was lost (%s); %s was ended", grant.Name, why(grant), f.args[0])}
+		lost := &exitError{exitLost, fmt.Errorf("%s: lost (%s); %s was ended", f.wants, why(grant), f.args[0])}
 		farewell(client, closeTimeoutLost, signals)
 		return lost
 	}
 	if err := farewell(client, f.ttl, signals); err != nil {
-		fmt.Fprintf(stderr, "lockd: %q is held until its TTL has passed: %v\n", grant.Name, err)
+		fmt.Fprintf(stderr, "lockd: %s: held until the TTL has passed: %v\n", f.wants, err)
 	}
 	if ending.Code != 0 {
 		return &exitError{code: ending.Code}
@@ -235,17 +244,17 @@ func (f *runFlags) acquireUntil(ctx context.Context, client *lockapi.Client, sta
 	if err := f.contact(ctx, client); err != nil {
 		return nil, err
 	}
-	mutex := client.Mutex(f.name)
+	locks := client.All(f.wants.all()...)
 	if f.wait.limited {
 		left := f.wait.limit - time.Since(start)
 		if left <= 0 {
-			return f.judged(mutex.TryAcquire(ctx))
+			return f.judged(locks.TryAcquire(ctx))
 		}
 		timed, cancel := context.WithTimeout(ctx, left)
 		defer cancel()
-		return f.judged(mutex.Acquire(timed))
+		return f.judged(locks.Acquire(timed))
 	}
-	return f.judged(mutex.Acquire(ctx))
+	return f.judged(locks.Acquire(ctx))
 }
 
 // contact sees that there is a node with a leader. From its answer on, run
@@ -257,7 +266,7 @@ func (f *runFlags) contact(ctx context.Context, client *lockapi.Client) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	_, err := client.Inspect(ctx, lockapi.Query{Name: f.name})
+	_, err := client.Inspect(ctx, lockapi.Query{Name: f.wants.names[0]})
 	var nobody *remote.UnreachedError
 	if errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &nobody) {
 		return &exitError{exitUnavailable, fmt.Errorf("%w for %v at %s", lockapi.ErrUnavailable, patience, f.backend)}
@@ -267,8 +276,12 @@ func (f *runFlags) contact(ctx context.Context, client *lockapi.Client) error {
 
 // judged turns the end of a wait into an exit code.
 func (f *runFlags) judged(grant *lockapi.Grant, err error) (*lockapi.Grant, error) {
-	if errors.Is(err, lockapi.ErrNotAcquired) || errors.Is(err, context.DeadlineExceeded) {
-		return nil, &exitError{exitNotAcquired, fmt.Errorf("%q was not acquired: somebody else holds it (--wait %v)", f.name, f.wait.limit)}
+	var conflict *lockapi.ConflictError
+	switch {
+	case errors.As(err, &conflict):
+		return nil, &exitError{exitUsage, conflict}
+	case errors.Is(err, lockapi.ErrNotAcquired), errors.Is(err, context.DeadlineExceeded):
+		return nil, &exitError{exitNotAcquired, fmt.Errorf("%s: not acquired: somebody else holds it (--wait %v)", f.wants, f.wait.limit)}
 	}
 	return grant, err
 }
@@ -291,24 +304,4 @@ func untilSignal(ctx context.Context, signals <-chan os.Signal) (context.Context
 		cancel()
 		return <-came
 	}
-}
-
-// environment is the runner's with what the command should know of its lock.
-func environment(name string, token fsm.Token) []string {
-	type held struct {
-		Name  string    `json:"name"`
-		Token fsm.Token `json:"token,string"`
-	}
-	grants, err := json.Marshal([]held{{name, token}})
-	if err != nil {
-		panic("lockd: " + err.Error()) // a string and a number
-	}
-	own := []string{"LOCKD_NAME=" + name, "LOCKD_TOKEN=" + token.String(), "LOCKD_GRANTS=" + string(grants)}
-	// Of two variables with one name some programs take the first: a run inside
-	// a run would hand on the outer one's token.
-	inherited := slices.DeleteFunc(os.Environ(), func(v string) bool {
-		key, _, _ := strings.Cut(v, "=")
-		return key == "LOCKD_NAME" || key == "LOCKD_TOKEN" || key == "LOCKD_GRANTS"
-	})
-	return append(inherited, own...)
 }
