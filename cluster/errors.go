@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -62,6 +63,15 @@ func fateOf(err error) fate {
 // waited for, because of why.
 func errOutcomeUnknown(why error) error {
 	return fmt.Errorf("cluster: %w: %w", lockapi.ErrUnknown, why)
+}
+
+// retryAfterFull is when there is room again, as a rule: a full inbox is some
+// hundred entries, of a few milliseconds each.
+const retryAfterFull = time.Second
+
+// errFull says that a command went nowhere, because a queue is full.
+func errFull(what string, limit int) error {
+	return fmt.Errorf("cluster: %w", &lockapi.OverloadError{What: fmt.Sprintf("%s: %d", what, limit), RetryAfter: retryAfterFull})
 }
 
 // errNeverSent says that a command went nowhere, because of why.

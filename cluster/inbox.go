@@ -178,6 +178,13 @@ func (b *inbox) take(to *batch) (taken bool, again time.Duration) {
 	return true, 0
 }
 
+// full tells that there is no room for a command of a usual size.
+func (b *inbox) full() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !b.closed && len(b.batch.raw) > inboxBytesMax-fsm.EntrySizeMax
+}
+
 // size is how many bytes wait.
 func (b *inbox) size() int {
 	b.mu.Lock()

@@ -89,8 +89,8 @@ type Metrics struct {
 	// lockd_pending (gauge): commands that this node took and has not answered, and
 	// those that the leader has answered and that are not applied here yet.
 	Pending int
-	// lockd_pending_refused_total (counter): commands refused because so many waited
-	// that this node takes no more.
+	// lockd_pending_refused_total (counter): commands that callers of this node were
+	// refused with an OverloadError.
 	PendingRefused uint64
 	// lockd_resent_total{cause="route"} (counter): commands sent again because
 	// there was a new leader, a new term or a new stream.

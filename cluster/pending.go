@@ -22,8 +22,6 @@ const (
 )
 
 var (
-	// errFull: pendingMax commands wait already.
-	errFull = fmt.Errorf("too many commands under way at this node (%d)", pendingMax)
 	// errKeyReused: a caller's mistake. The machine would end the session for
 	// it; here the second command is refused and goes nowhere.
 	errKeyReused = fmt.Errorf("cluster: %w: another command with the same number is under way", lockapi.ErrInvalid)
@@ -103,16 +101,37 @@ func newPendings(now func() time.Duration) *pendings {
 type wait struct {
 	pending *pending
 	caller  *caller
+	first   bool // the caller is the one that brought the command
 }
 
 // submit registers a caller for c and sends c on. c's slices must not change
-// any more. On an error the caller was not registered, and c was not sent.
+// any more. On an error the caller was not registered, and c was not sent; it is
+// an OverloadError if there is no room for c here, or at the leader if that is
+// this node. (A leader elsewhere that has no room refuses all that is on the
+// stream, of which this node cannot tell what was taken: it sends it again.)
 func (p *pendings) submit(c *fsm.Command, into **fsm.View, answer func(fsm.Result, error)) (wait, error) {
 	at, to, err := p.add(c, into, answer)
-	if err == nil && to != nil {
-		to.put(at.pending.op, c.Session, at.pending.raw)
+	if err != nil || to == nil || to.put(at.pending.op, c.Session, at.pending.raw) {
+		return at, err
 	}
-	return at, err
+	if own, ok := to.(*inbox); ok && at.first && own.full() && p.retract(at) {
+		return wait{}, errFull("bytes that wait for a place in the log", inboxBytesMax)
+	}
+	return at, nil
+}
+
+// retract takes back a command that its sender surely lost, unless another caller
+// has joined, or it was sent again.
+func (p *pendings) retract(at wait) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w := at.pending
+	if w.callers != at.caller || at.caller.next != nil || w.again > 0 || w.answered {
+		return false
+	}
+	p.drop(w)
+	p.refused++
+	return true
 }
 
 func (p *pendings) add(c *fsm.Command, into **fsm.View, answer func(fsm.Result, error)) (wait, sender, error) {
@@ -135,11 +154,11 @@ func (p *pendings) add(c *fsm.Command, into **fsm.View, answer func(fsm.Result, 
 		extra := &caller{answer: answer, next: w.callers}
 		w.callers = extra
 		w.sent = w.sent || to != nil
-		return wait{w, extra}, to, nil
+		return wait{pending: w, caller: extra}, to, nil
 	}
 	if len(p.byKey) >= pendingMax {
 		p.refused++
-		return wait{}, nil, errNeverSent(errFull)
+		return wait{}, nil, errFull("commands under way at this node", pendingMax)
 	}
 	w = &pending{key: key, op: c.Op, session: c.Session, sum: sum, into: into}
 	w.raw = fsm.AppendCommand(w.inline[:0], c)
@@ -150,7 +169,7 @@ func (p *pendings) add(c *fsm.Command, into **fsm.View, answer func(fsm.Result, 
 	}
 	p.byKey[key] = w
 	p.link(w)
-	return wait{w, w.callers}, to, nil
+	return wait{w, w.callers, true}, to, nil
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

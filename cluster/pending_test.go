@@ -411,7 +411,7 @@ func TestPendingsFull(t *testing.T) {
 		b.byKey[fsm.Key{Seq: fsm.Seq(i)}] = nil
 	}
 	_, err := b.submit(release(1, 1), nil, func(fsm.Result, error) {})
-	if !errors.Is(err, errFull) || errors.Is(err, lockapi.ErrUnknown) {
+	if !errors.Is(err, lockapi.ErrOverloaded) || errors.Is(err, lockapi.ErrUnknown) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -2,8 +2,11 @@ package cluster
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -219,6 +222,15 @@ func TestSentAgainWhenTheInboxIsFull(t *testing.T) {
 	inbox.batch.raw = make([]byte, inboxBytesMax)
 	inbox.mu.Unlock()
 	a, b := w.submit(follower, p.acquire("n", 0)), w.submit(leader, p.acquire("m", 0))
+	// At the leader itself it is clear that the command went nowhere.
+	full := new(lockapi.OverloadError)
+	if got := b.answer(); !errors.As(got.err, &full) || full.RetryAfter == 0 || errors.Is(got.err, lockapi.ErrUnknown) ||
+		!strings.Contains(got.err.Error(), "67108864") {
+		t.Errorf("at the leader: %+v", got)
+	}
+	if _, err := leader.Inspect(context.Background(), lockapi.Query{Name: "n"}); !errors.Is(err, lockapi.ErrOverloaded) {
+		t.Errorf("a read at the leader: %v", err)
+	}
 	w.until("a refusal to have come", func() bool { return follower.Metrics().ResentRefused > before.ResentRefused })
 	if m := leader.Metrics(); m.InboxRefused < 2 || m.InboxBytes != inboxBytesMax {
 		t.Errorf("%d refused, %d bytes", m.InboxRefused, m.InboxBytes)
@@ -227,7 +239,9 @@ func TestSentAgainWhenTheInboxIsFull(t *testing.T) {
 	inbox.batch.raw = nil
 	inbox.mu.Unlock()
 	a.answeredOK()
-	b.answeredOK()
+	if m := leader.Metrics(); m.PendingRefused < 2 || m.Pending > 1 {
+		t.Errorf("%d refused, %d pending", m.PendingRefused, m.Pending)
+	}
 	if m := follower.Metrics(); m.ResentRoute != before.ResentRoute {
 		t.Errorf("%d sent again on another route", m.ResentRoute-before.ResentRoute)
 	}

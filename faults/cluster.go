@@ -91,6 +91,11 @@ func clusterFaults() []fault {
 			pkg: pkg, test: "TestManyDeathsAtOnce",
 		},
 		{
+			name: "leader: what it had no room for is proposed all the same", property: "refused means refused",
+			file: "cluster/pending.go", old: "own.full() && p.retract(at) {", new: "own.full() {",
+			pkg: pkg, test: "TestSentAgainWhenTheInboxIsFull",
+		},
+		{
 			name: "leader: it hands over to whom raft takes", property: "a node that stops is not missed",
 			file: "cluster/transfer.go", old: "LeadershipTransferToServer(heir.ID, heir.Address)", new: "LeadershipTransfer()",
 			pkg: pkg, test: "TestTransferTakesAVoterThatLives",
