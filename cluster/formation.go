@@ -182,13 +182,20 @@ func (f *formation) promise(now time.Duration, r report) (next saved, refusal st
 // admit takes the word of a member that this node belongs to its cluster: the
 // next saved state, and "" or the reason why not. A promise to somebody else
 // does not stand in the way: that cluster exists, so the other's never will.
-func (f *formation) admit(r report) (next saved, refusal string) {
+//
+// as is who the member means: this node's disk may have been wiped since it
+// promised. It would then be bound to a cluster that never makes it a voter, since
+// the one that promised was another.
+func (f *formation) admit(r report, as ref) (next saved, refusal string) {
 	next = f.me
 	switch {
 	case r.empty():
 		return next, "was not asked by a member"
 	case f.me.Cluster.known() && f.me.Cluster != r.Cluster:
 		return next, fmt.Sprintf("is a member of cluster %s", f.me.Cluster)
+	case as != f.me.ref:
+		return next, "has another data directory than the node that promised: its disk was wiped or exchanged. " +
+			"Bring the old directory back, or let it join the cluster as a new node"
 	}
 	next.Cluster = r.Cluster
 	return next, ""

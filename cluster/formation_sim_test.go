@@ -173,7 +173,7 @@ func (w *simWorld) deliver(m simMail) {
 		}
 		next, _ = n.up.promise(w.now, m.report)
 	case requestAdmit:
-		next, _ = n.up.admit(m.report)
+		next, _ = n.up.admit(m.report, n.up.me.ref)
 	}
 	if w.fault == tellsBeforeItIsSaved {
 		early := *n.up

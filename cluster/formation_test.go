@@ -140,20 +140,23 @@ func TestFormationAdmit(t *testing.T) {
 	for _, promised := range []string{"", "n2", "n3", "n9"} {
 		f := testFormation("n3", promised)
 		r := testReport("n2", "n2")
-		if _, refusal := f.admit(r); refusal == "" {
+		if _, refusal := f.admit(r, f.me.ref); refusal == "" {
 			t.Error("admitted by a node of no cluster")
 		}
 		r.Cluster = clusterID{9}
-		next, refusal := f.admit(r)
+		if next, refusal := f.admit(r, ref{"n3", instance{99, 99}}); refusal == "" || next.Cluster.known() {
+			t.Error("admitted in the place of a node whose disk is gone")
+		}
+		next, refusal := f.admit(r, f.me.ref)
 		if refusal != "" || next.Cluster != r.Cluster {
 			t.Error(next, refusal)
 		}
 		f.keep(next)
-		if again, refusal := f.admit(r); refusal != "" || !again.equal(next) {
+		if again, refusal := f.admit(r, f.me.ref); refusal != "" || !again.equal(next) {
 			t.Error(again, refusal)
 		}
 		r.Cluster = clusterID{8}
-		if again, refusal := f.admit(r); refusal == "" || !again.equal(next) {
+		if again, refusal := f.admit(r, f.me.ref); refusal == "" || !again.equal(next) {
 			t.Error("left its cluster for another")
 		}
 		if again, ask := f.step(0); !again.equal(next) || ask != nil {

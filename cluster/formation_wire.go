@@ -16,7 +16,7 @@ type requestKind string
 const (
 	requestProbe   requestKind = "probe"   // who are you?
 	requestPromise requestKind = "promise" // promise yourself to me
-	requestAdmit   requestKind = "admit"   // you are a member of my cluster
+	requestAdmit   requestKind = "admit"   // you are a member of my cluster, if you are the one that I mean
 	requestAdd     requestKind = "add"     // you lead: add this member
 )
 
@@ -24,7 +24,7 @@ const (
 type request struct {
 	Kind   requestKind `json:"kind"`
 	From   report      `json:"from"`
-	Member *promiser   `json:"member,omitempty"` // of requestAdd
+	Member *promiser   `json:"member,omitempty"` // of requestAdd and requestAdmit: who is meant
 }
 
 // A reply is all that it carries in the other.

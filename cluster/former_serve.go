@@ -48,7 +48,11 @@ func (o *former) agree(q request) refusal {
 	case requestPromise:
 		next, reason = o.formation.promise(o.now(), q.From)
 	case requestAdmit:
-		next, reason = o.formation.admit(q.From)
+		var as ref
+		if q.Member != nil {
+			as = q.Member.ref
+		}
+		next, reason = o.formation.admit(q.From, as)
 	default:
 		reason = fmt.Sprintf("does not know the request %q", q.Kind)
 	}

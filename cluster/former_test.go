@@ -74,6 +74,7 @@ type testNode struct {
 type nodeTweaks struct {
 	step      func(n *testNode, name string) error // of identity.save
 	addMember func(n *testNode, m fsm.Member) error
+	voter     func(n *testNode, id string) bool // also, by an entry that is on no other disk
 	bootstrap func(n *testNode) error
 }
 
@@ -162,7 +163,7 @@ func startNode(t *testing.T, cfg Config, tweaks nodeTweaks) *testNode {
 		},
 		voter: func(id string) bool {
 			s, ok := n.server(id)
-			return ok && s.Suffrage == raft.Voter
+			return ok && s.Suffrage == raft.Voter || tweaks.voter != nil && tweaks.voter(n, id)
 		},
 	}})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -458,6 +459,62 @@ func TestFormerFounderCrashes(t *testing.T) {
 			nodes[0] = startNode(t, configs[0], nodeTweaks{})
 			wantFormed(t, nodes...)
 		})
+	}
+}
+
+// The founder's log has an entry that makes the third node a voter; it is
+// committed by nobody, and gone with the next leader's. The founder does not take
+// the node for added.
+func TestFormerFounderLooksAtWhatIsCommitted(t *testing.T) {
+	configs := testConfigs(t, 3)
+	var lost atomic.Bool
+	nodes := []*testNode{startNode(t, configs[0], nodeTweaks{
+		addMember: func(n *testNode, m fsm.Member) error {
+			if m.ID != "n3" || lost.Load() {
+				return nil
+			}
+			n.table.mu.Lock()
+			n.table.members[m.ID] = m
+			n.table.mu.Unlock()
+			lost.Store(true)
+			return errors.New("leadership lost while committing log")
+		},
+		voter: func(_ *testNode, id string) bool { return id == "n3" && lost.Load() },
+	})}
+	for _, cfg := range configs[1:] {
+		nodes = append(nodes, startNode(t, cfg, nodeTweaks{}))
+	}
+	wantFormed(t, nodes...)
+	if s, ok := nodes[0].server("n3"); !ok || s.Suffrage != raft.Voter || !lost.Load() {
+		t.Errorf("n3 is %+v", s)
+	}
+}
+
+// A node promised, and its disk was wiped before the founder came to add it: the
+// empty disk is not bound to the cluster, and is told what to do.
+func TestWipedPromiserIsNotAdmitted(t *testing.T) {
+	configs := testConfigs(t, 3)
+	crashed := make(chan struct{})
+	var once sync.Once
+	founder := startNode(t, configs[0], nodeTweaks{addMember: func(_ *testNode, m fsm.Member) error {
+		once.Do(func() { close(crashed) })
+		return errors.New("crash")
+	}})
+	second, third := startNode(t, configs[1], nodeTweaks{}), startNode(t, configs[2], nodeTweaks{})
+	<-crashed
+	founder.stop()
+	third.stop()
+	if err := os.RemoveAll(configs[2].DataDir); err != nil {
+		t.Fatal(err)
+	}
+	configs[2].Join = nil // it hears of the cluster from the founder alone
+	founder, third = startNode(t, configs[0], nodeTweaks{}), startNode(t, configs[2], nodeTweaks{})
+	untilStatus(t, founder, "has another data directory than the node that promised")
+	if third.me.clusterID().known() {
+		t.Error("admitted in the place of another disk")
+	}
+	if !second.me.clusterID().known() {
+		t.Error("the second was kept out by the third")
 	}
 }
 

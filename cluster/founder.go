@@ -27,20 +27,25 @@ func (o *former) found(ctx context.Context) error {
 	case <-ctx.Done(): // a store that fails leaves raft without an answer
 		return context.Cause(ctx)
 	}
-	for {
-		missing := o.unlisted()
+	// A promiser that this node sees among the voters need not be one: its entry
+	// may be on this disk alone, and the next leader's log without it. So each is
+	// added, once more if need be, until whoever leads has said that it is done.
+	missing := slices.Clone(o.identity.saved().Owed)
+	for len(missing) > 0 {
+		why := ""
+		missing = slices.DeleteFunc(missing, func(p promiser) bool {
+			// One that is down must not keep the next one out: until there is a
+			// majority of voters, no client is served.
+			err := o.enlist(ctx, p)
+			if err != nil && why == "" {
+				why = fmt.Sprintf("founded cluster %s and is adding node %s: %v", o.identity.clusterID(), p.ID, plain(err))
+			}
+			return err == nil
+		})
+		o.explain(why)
 		if len(missing) == 0 {
 			break
 		}
-		why := ""
-		for _, p := range missing {
-			// One that is down must not keep the next one out: until there is a
-			// majority of voters, no client is served.
-			if err := o.enlist(ctx, p); err != nil && why == "" {
-				why = fmt.Sprintf("founded cluster %s and is adding node %s: %v", o.identity.clusterID(), p.ID, plain(err))
-			}
-		}
-		o.explain(why)
 		if err := o.pause(ctx, enlistInterval); err != nil {
 			return err
 		}
@@ -61,16 +66,15 @@ func (o *former) explain(why string) {
 	o.tell(why)
 }
 
-// unlisted are the promisers that are not voters yet.
-func (o *former) unlisted() []promiser {
-	return slices.DeleteFunc(slices.Clone(o.identity.saved().Owed), func(p promiser) bool {
-		m, known := o.peers.member(p.ID)
-		return known && m.Instance == fsm.Nonce(p.Instance) && o.hooks.voter(p.ID)
-	})
+// listed tells whether a promiser is a voter as far as this node sees. It was
+// admitted before.
+func (o *former) listed(p promiser) bool {
+	m, known := o.peers.member(p.ID)
+	return known && m.Instance == fsm.Nonce(p.Instance) && o.hooks.voter(p.ID)
 }
 
-// enlist admits a promiser and has it added by whoever leads. It may be
-// repeated.
+// enlist admits a promiser and has it added by whoever leads. After nil it is a
+// voter, by an entry that is committed. It may be repeated.
 func (o *former) enlist(ctx context.Context, p promiser) error {
 	leader, at := o.hooks.leaderHint()
 	if leader == "" {
@@ -80,15 +84,15 @@ func (o *former) enlist(ctx context.Context, p promiser) error {
 	me := o.report()
 	p.Address = cmp.Or(o.formation.addressOf(p.ref), p.Address)
 	o.mu.Unlock()
-	if p.ID != me.ID {
-		a, err := o.peers.ask(ctx, p.Address, request{Kind: requestAdmit, From: me})
+	if p.ID != me.ID && !o.listed(p) {
+		a, err := o.peers.ask(ctx, p.Address, request{Kind: requestAdmit, From: me, Member: &p})
 		switch {
 		case err != nil:
 			return err
+		case a.Refusal != refusal{}:
+			return &refusedError{a.From.ID, a.Refusal}
 		case a.From.ref != p.ref:
 			return fmt.Errorf("node %s answers at %s with another data directory than the one that promised", a.From.ID, p.Address)
-		case a.Refusal != refusal{}:
-			return &refusedError{p.ID, a.Refusal}
 		}
 	}
 	if leader == me.ID {

@@ -149,11 +149,14 @@ func (n *Node) bootstrap() error {
 }
 
 // addMember records who a node is, then makes it a voter: in this order, so
-// that it is known by its instance before its vote counts.
+// that it is known by its instance before its vote counts. After nil it is one by
+// an entry that is committed: one that was there before the record is committed
+// with it, unless another leader's log has taken its place.
 func (n *Node) addMember(ctx context.Context, m fsm.Member) error {
 	if n.leadership.current().reign == nil {
 		return errNotLeader
 	}
+	before := n.votes(m)
 	r, err := n.do(ctx, fsm.Command{Op: fsm.OpMember, Nonce: randomNonce(), Member: m})
 	if err == nil {
 		err = lockapi.ErrorOf(r)
@@ -161,16 +164,22 @@ func (n *Node) addMember(ctx context.Context, m fsm.Member) error {
 	if err != nil {
 		return fmt.Errorf("cluster: adding node %s: %w", m.ID, err)
 	}
-	for _, s := range n.servers() {
-		if string(s.ID) == m.ID && s.Suffrage == raft.Voter && string(s.Address) == m.Address {
-			return nil
-		}
+	if before && n.votes(m) {
+		return nil
 	}
 	err = n.raft.AddVoter(raft.ServerID(m.ID), raft.ServerAddress(m.Address), 0, voterTimeout).Error()
 	if errors.Is(err, raft.ErrNotLeader) {
 		return errNotLeader
 	}
 	return err
+}
+
+// votes tells whether a node is a voter at its address in the latest
+// configuration, be it committed or not.
+func (n *Node) votes(m fsm.Member) bool {
+	return slices.ContainsFunc(n.servers(), func(s raft.Server) bool {
+		return string(s.ID) == m.ID && s.Suffrage == raft.Voter && string(s.Address) == m.Address
+	})
 }
 
 // alone tells whether no other node votes.

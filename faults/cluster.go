@@ -106,6 +106,16 @@ func clusterFaults() []fault {
 			pkg: pkg, test: "TestStopAnswersWhatWaits",
 		},
 		{
+			name: "founder: an empty disk is admitted for the one that promised", property: "S12: a cluster is made once, of who promised",
+			file: "cluster/formation.go", old: "case as != f.me.ref:", new: "case as == ref{} && as != f.me.ref:",
+			pkg: pkg, test: "TestFormationAdmit|TestWipedPromiserIsNotAdmitted",
+		},
+		{
+			name: "founder: an entry of its own log alone counts", property: "S12: a cluster is made once, of who promised",
+			file: "cluster/founder.go", old: "err := o.enlist(ctx, p)\n", new: "err := o.enlist(ctx, p)\n\t\t\tif o.listed(p) {\n\t\t\t\terr = nil\n\t\t\t}\n",
+			pkg: pkg, test: "TestFormerFounderLooksAtWhatIsCommitted",
+		},
+		{
 			name: "gossip: what is compressed reaches the library", property: "bytes of strangers cost no more than they are",
 			file: "cluster/gossip_filter.go", old: "case b[0] == gossipCompressed:", new: "case len(b) > 1<<20:",
 			pkg: pkg, test: "TestGossipFilter",
