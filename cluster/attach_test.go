@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -169,14 +170,54 @@ func TestAttachEndsWithItsContext(t *testing.T) {
 	}
 }
 
+var (
+	attachKey    = fsm.Key{Class: fsm.ClassNonce, Session: 5, Seq: 6}
+	attachAnswer = []fsm.Outcome{{Kind: fsm.OutcomeAnswer, Key: attachKey}}
+)
+
+// What a reader missed comes first, in order. This node applies an entry of before
+// the attach after the leader has told of the attach, or while it is on its way.
+func TestAttachHearsInOrder(t *testing.T) {
+	events := func(ids ...fsm.EventID) (all []fsm.Outcome) {
+		for _, id := range ids {
+			all = append(all, fsm.Outcome{Kind: fsm.OutcomeLoss, Event: id, Key: fsm.Key{Session: 1, Incarnation: 1}})
+		}
+		return all
+	}
+	for _, first := range []source{fromLeader, fromApply} {
+		s := newSubscriptions()
+		sub, _ := s.add(&lockapi.Attachment{Session: 1, Incarnation: 1}, attachKey)
+		s.deliver(events(2), fromApply) // of an entry before the attach; event 1 was applied before that
+		if len(sub.events) != 0 {
+			t.Fatal("heard before it was let in")
+		}
+		s.deliver(append(slices.Clone(attachAnswer), events(1, 2)...), first)
+		s.deliver(events(3), fromApply)
+		for id := range fsm.EventID(3) {
+			if o := <-sub.events; o.Event != id+1 {
+				t.Errorf("event %d in place %d", o.Event, id+1)
+			}
+		}
+		if s.remove(sub); len(s.attaching) != 0 {
+			t.Error("still attaching")
+		}
+	}
+	s := newSubscriptions()
+	sub, _ := s.add(&lockapi.Attachment{Session: 1, Incarnation: 1}, attachKey)
+	if s.remove(sub); len(s.attaching)+len(s.bySession) != 0 {
+		t.Error("remembered after it was given up")
+	}
+}
+
 // A reader that does not read loses nothing: what did not fit comes again with
 // the next renewal.
 func TestSlowReaderHearsEverything(t *testing.T) {
 	s := newSubscriptions()
-	sub, err := s.add(&lockapi.Attachment{Session: 1, Incarnation: 1, Seen: 0})
+	sub, err := s.add(&lockapi.Attachment{Session: 1, Incarnation: 1, Seen: 0}, attachKey)
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.deliver(attachAnswer, fromLeader)
 	const n = eventsBuffered + 5
 	var events []fsm.Outcome
 	for i := range n {
@@ -217,7 +258,8 @@ func TestSlowReaderHearsEverything(t *testing.T) {
 // and own apply is first, and again when a renewal repeats it.
 func TestEventsFromTwoSources(t *testing.T) {
 	s := newSubscriptions()
-	sub, _ := s.add(&lockapi.Attachment{Session: 1, Incarnation: 1, Seen: 0})
+	sub, _ := s.add(&lockapi.Attachment{Session: 1, Incarnation: 1, Seen: 0}, attachKey)
+	s.deliver(attachAnswer, fromApply)
 	event := []fsm.Outcome{{Kind: fsm.OutcomeLoss, Event: 7, Key: fsm.Key{Session: 1, Incarnation: 1}}}
 	for i, step := range []struct {
 		from source
@@ -235,7 +277,8 @@ func TestEventsFromTwoSources(t *testing.T) {
 			<-sub.events
 		}
 	}
-	later, _ := s.add(&lockapi.Attachment{Session: 1, Incarnation: 1, Seen: 7})
+	later, _ := s.add(&lockapi.Attachment{Session: 1, Incarnation: 1, Seen: 7}, attachKey)
+	s.deliver(attachAnswer, fromApply)
 	if s.deliver(event, fromApply); len(later.events) != 0 {
 		t.Error("heard what was acknowledged before it attached")
 	}

@@ -272,7 +272,8 @@ func TestLinkTakesOutcomes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFar(time.Second)
 		defer f.start()()
-		sub, _ := f.subs.add(&lockapi.Attachment{Session: 1, Incarnation: 1})
+		sub, _ := f.subs.add(&lockapi.Attachment{Session: 1, Incarnation: 1}, attachKey)
+		f.subs.deliver(attachAnswer, fromLeader)
 		c := release(1, 1)
 		l := f.submitted(c)
 		_, end := f.last()

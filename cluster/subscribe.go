@@ -26,8 +26,10 @@ type subscription struct {
 	seen        fsm.EventID      // acknowledged when it attached: an entry that is late here may still tell of it
 	events      chan fsm.Outcome // eventsBuffered, and one for the end
 	heard       [eventsRemembered]hearing
-	proven      bool // the secret was right
-	over        bool // events is closed
+	attach      fsm.Key // of its command
+	begun       bool    // the command's answer was told; before it, nothing is given
+	proven      bool    // the secret was right
+	over        bool    // events is closed
 }
 
 // A hearing is how often an event was heard from the leader, and from this
@@ -49,29 +51,36 @@ const (
 )
 
 // subscriptions are by session: at most one that is proven, and those that
-// wait for the machine's word on their secret. An unproven one hears already,
-// because what it is to hear first comes with that word; but nobody reads it.
+// wait for the machine's word on their secret. With that word comes what a
+// subscription is to hear first, the events that were not acknowledged, in order.
+// So it hears from there on, and not before: this node applies an entry later than
+// its leader tells of the next ones, and would tell of the third event, then of
+// the first. An unproven one hears, but nobody reads it.
 type subscriptions struct {
 	mu        sync.Mutex // guards the fields and all subscriptions
 	bySession map[fsm.SessionID][]*subscription
-	dropped   uint64 // events that found no room
+	attaching map[fsm.Key]*subscription // those that have not begun
+	dropped   uint64                    // events that found no room
 	closed    bool
 }
 
 func newSubscriptions() *subscriptions {
-	return &subscriptions{bySession: make(map[fsm.SessionID][]*subscription)}
+	return &subscriptions{
+		bySession: make(map[fsm.SessionID][]*subscription), attaching: make(map[fsm.Key]*subscription),
+	}
 }
 
 // Attach implements lockapi.Backend.
 func (n *Node) Attach(ctx context.Context, a lockapi.Attachment) (<-chan fsm.Outcome, error) {
-	sub, err := n.subs.add(&a)
+	c := fsm.Command{
+		Op: fsm.OpAttach, Nonce: randomNonce(), Session: a.Session, Incarnation: a.Incarnation,
+		Seq: a.Renewal, Seen: a.Seen, Secret: a.Secret,
+	}
+	sub, err := n.subs.add(&a, c.Key())
 	if err != nil {
 		return nil, err
 	}
-	r, err := n.Do(ctx, fsm.Command{
-		Op: fsm.OpAttach, Nonce: randomNonce(), Session: a.Session, Incarnation: a.Incarnation,
-		Seq: a.Renewal, Seen: a.Seen, Secret: a.Secret,
-	})
+	r, err := n.Do(ctx, c)
 	if err == nil {
 		err = lockapi.ErrorOf(r)
 	}
@@ -84,17 +93,19 @@ func (n *Node) Attach(ctx context.Context, a lockapi.Attachment) (<-chan fsm.Out
 	return sub.events, nil
 }
 
-func (s *subscriptions) add(a *lockapi.Attachment) (*subscription, error) {
+// add makes a subscription that begins with the answer to the command under attach.
+func (s *subscriptions) add(a *lockapi.Attachment, attach fsm.Key) (*subscription, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return nil, errNeverSent(lockapi.ErrClosed)
 	}
 	sub := &subscription{
-		session: a.Session, incarnation: a.Incarnation, seen: a.Seen,
+		session: a.Session, incarnation: a.Incarnation, seen: a.Seen, attach: attach,
 		events: make(chan fsm.Outcome, eventsBuffered+1),
 	}
 	s.bySession[a.Session] = append(s.bySession[a.Session], sub)
+	s.attaching[attach] = sub
 	return sub, nil
 }
 
@@ -124,6 +135,7 @@ func (s *subscriptions) removeLocked(sub *subscription) {
 	}
 	sub.over = true
 	close(sub.events)
+	delete(s.attaching, sub.attach)
 	all := s.bySession[sub.session]
 	for i := range all {
 		if all[i] == sub {
@@ -146,7 +158,8 @@ func (s *subscriptions) removeAllLocked(id fsm.SessionID) {
 	}
 }
 
-// deliver gives events to who hears them; answers are no events.
+// deliver gives events to who hears them. Of answers it only looks whether
+// somebody begins to hear.
 func (s *subscriptions) deliver(outcomes []fsm.Outcome, from source) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,15 +167,19 @@ func (s *subscriptions) deliver(outcomes []fsm.Outcome, from source) {
 		return
 	}
 	for i := range outcomes {
-		if o := &outcomes[i]; o.Kind != fsm.OutcomeAnswer {
+		o := &outcomes[i]
+		if o.Kind != fsm.OutcomeAnswer {
 			s.deliverLocked(o, from)
+		} else if sub := s.attaching[o.Key]; sub != nil {
+			sub.begun = true
+			delete(s.attaching, o.Key)
 		}
 	}
 }
 
 func (s *subscriptions) deliverLocked(o *fsm.Outcome, from source) {
 	for _, sub := range s.bySession[o.Key.Session] {
-		if sub.incarnation == o.Key.Incarnation {
+		if sub.incarnation == o.Key.Incarnation && (sub.begun || o.Kind == fsm.OutcomeEnded) {
 			if !sub.give(o, from) {
 				s.dropped++
 			}

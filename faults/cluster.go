@@ -96,6 +96,11 @@ func clusterFaults() []fault {
 			pkg: pkg, test: "TestSentAgainWhenTheInboxIsFull",
 		},
 		{
+			name: "node: who attaches hears before it is let in", property: "what was missed comes first, in order",
+			file: "cluster/subscribe.go", old: "(sub.begun || o.Kind == fsm.OutcomeEnded)", new: "sub.session != 0",
+			pkg: pkg, test: "TestAttachHearsInOrder",
+		},
+		{
 			name: "leader: it hands over to whom raft takes", property: "a node that stops is not missed",
 			file: "cluster/transfer.go", old: "LeadershipTransferToServer(heir.ID, heir.Address)", new: "LeadershipTransfer()",
 			pkg: pkg, test: "TestTransferTakesAVoterThatLives",
