@@ -232,7 +232,12 @@ func lifeFaults() []fault {
 		},
 		{
 			name: "machine: a copy of a resume begins another incarnation", property: "S3: once or never",
-			file: "fsm/session.go", old: "if ss.resumed != c.Nonce {", new: "if ss.resumed != c.Nonce || true {",
+			file: "fsm/session.go", old: "if !slices.Contains(ss.resumes, c.Nonce) {", new: "if true {",
+			pkg: machine, test: "TestStories/resume|TestProperties",
+		},
+		{
+			name: "machine: a late copy of a resume takes the session over", property: "S3: once or never",
+			file: "fsm/session.go", old: "return i >= 0 && i < len(ss.resumes)-1", new: "return false && i > 0",
 			pkg: machine, test: "TestStories/resume|TestProperties",
 		},
 		{

@@ -38,8 +38,8 @@ const (
 	OpMember
 	// OpResume begins the next incarnation of a session, for a new process that
 	// knows its secret: commands of earlier ones are fenced, and what the session
-	// holds and waits for stays. A second Resume with the nonce of the last finds
-	// what that one began.
+	// holds and waits for stays. A copy of the last Resume, by its nonce, finds what
+	// that one began; a copy of one before that is fenced.
 	OpResume
 	opEnd // one past the last; what is at or over it is unknown at this level
 )

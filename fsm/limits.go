@@ -52,6 +52,9 @@ const (
 	// EventsRepeated: undelivered events that one renewal repeats, so that an
 	// answer stays within a frame.
 	EventsRepeated = 256
+	// ResumesKept: resumes of one session whose copies are known. A copy that is
+	// later than the eighth process after its own has lain somewhere for minutes.
+	ResumesKept = 8
 	// SweepMax: expiries in one entry; the rest is in the next, so that a
 	// hundred thousand deaths do not stop the machine.
 	SweepMax = 1000

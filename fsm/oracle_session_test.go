@@ -26,8 +26,10 @@ func (o *oracle) open(c *Command) Result {
 
 // resume begins an incarnation, for which all numbers so far are settled.
 func (o *oracle) resume(cl *client, c *Command) Result {
-	if c.Nonce != cl.resumed {
-		cl.resumed = c.Nonce
+	if !slices.Contains(cl.resumes, c.Nonce) {
+		if cl.resumes = append(cl.resumes, c.Nonce); len(cl.resumes) > ResumesKept {
+			cl.resumes = cl.resumes[1:]
+		}
 		cl.incarnation++
 		cl.mark = cl.newest + 1
 	}

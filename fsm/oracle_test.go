@@ -28,7 +28,7 @@ type client struct {
 	id          SessionID
 	incarnation Incarnation
 	nonce       Nonce
-	resumed     Nonce
+	resumes     []Nonce
 	secret      Secret
 	ttl         Duration
 	deadline    Instant
@@ -122,6 +122,8 @@ func (o *oracle) refuses(c *Command) Status {
 		return StatusFenced
 	case (c.Op == OpAttach || c.Op == OpResume) && c.Secret != cl.secret:
 		return StatusBadSecret
+	case c.Op == OpResume && slices.Contains(cl.resumes, c.Nonce) && cl.resumes[len(cl.resumes)-1] != c.Nonce:
+		return StatusFenced
 	}
 	return 0
 }

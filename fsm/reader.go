@@ -100,6 +100,14 @@ func (r *reader[T]) secret() (v Secret) {
 
 func (r *reader[T]) nonce() Nonce { return Nonce{Hi: r.u64(), Lo: r.u64()} }
 
+// nonces are at most so many; nil if there are none.
+func (r *reader[T]) nonces(most uint64) (all []Nonce) {
+	for n := r.limited(most); n > 0 && !r.bad; n-- {
+		all = append(all, r.nonce())
+	}
+	return all
+}
+
 func appendText(b []byte, text string) []byte {
 	b = binary.AppendUvarint(b, uint64(len(text)))
 	return append(b, text...)

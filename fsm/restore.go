@@ -141,7 +141,7 @@ func (r *reader[T]) span() Duration { return Duration(r.limited(math.MaxInt64)) 
 func (s *State) loadSession(r *reader[[]byte]) bool {
 	ss := &session{
 		id: SessionID(r.uvarint()), incarnation: Incarnation(r.limited(math.MaxUint32)),
-		secret: r.secret(), nonce: r.nonce(), resumed: r.nonce(), label: r.text(LabelSizeMax),
+		secret: r.secret(), nonce: r.nonce(), resumes: r.nonces(ResumesKept), label: r.text(LabelSizeMax),
 		ttl: r.span(), deadline: r.instant(), mark: Seq(r.uvarint()), lastSeq: Seq(r.uvarint()),
 		seen: EventID(r.uvarint()), lastEvent: EventID(r.uvarint()),
 	}

@@ -11,9 +11,9 @@ type session struct {
 	era         uint64
 	id          SessionID
 	incarnation Incarnation
-	secret      Secret // the hash
-	nonce       Nonce  // of the Open
-	resumed     Nonce  // of the last Resume; zero if there was none
+	secret      Secret  // the hash
+	nonce       Nonce   // of the Open
+	resumes     []Nonce // of the last Resumes, ResumesKept at most; replaced, never changed
 	label       string
 	ttl         Duration
 	deadline    Instant
@@ -78,6 +78,8 @@ func (s *State) speaker(c *Command) (*session, Result) {
 		return nil, Result{Status: StatusFenced}
 	case (c.Op == OpAttach || c.Op == OpResume) && c.Secret != ss.secret:
 		return nil, Result{Status: StatusBadSecret}
+	case c.Op == OpResume && ss.superseded(c.Nonce):
+		return nil, Result{Status: StatusFenced}
 	}
 	return ss, Result{}
 }
@@ -143,6 +145,14 @@ func (s *State) renew(c *Command) {
 	}
 }
 
+// superseded tells a copy of a Resume after which there was another. Were it to begin
+// an incarnation again, it would fence the process that lives the session now, and
+// nobody would live it then.
+func (ss *session) superseded(n Nonce) bool {
+	i := slices.Index(ss.resumes, n)
+	return i >= 0 && i < len(ss.resumes)-1
+}
+
 // resume begins the session's next incarnation. Everything that was said for the
 // one before and has not arrived is fenced, so its answers are of no use any more,
 // and its numbers are settled. What it holds and waits for goes over.
@@ -152,8 +162,9 @@ func (s *State) resume(c *Command) Result {
 		return refusal
 	}
 	ss = s.own(ss)
-	if ss.resumed != c.Nonce {
-		ss.resumed = c.Nonce
+	if !slices.Contains(ss.resumes, c.Nonce) {
+		kept := ss.resumes[max(0, len(ss.resumes)-ResumesKept+1):]
+		ss.resumes = append(slices.Clone(kept), c.Nonce)
 		ss.incarnation++
 		ss.mark, ss.window = ss.lastSeq+1, window{}
 	}

@@ -114,7 +114,10 @@ func writeSession(sw *snapshotWriter, ss *session) bool {
 	sw.buf = binary.AppendUvarint(sw.buf, uint64(ss.incarnation))
 	sw.buf = append(sw.buf, ss.secret[:]...)
 	sw.buf = appendNonce(sw.buf, ss.nonce)
-	sw.buf = appendNonce(sw.buf, ss.resumed)
+	sw.buf = binary.AppendUvarint(sw.buf, uint64(len(ss.resumes)))
+	for _, n := range ss.resumes {
+		sw.buf = appendNonce(sw.buf, n)
+	}
 	sw.buf = appendText(sw.buf, ss.label)
 	for _, n := range []uint64{
 		uint64(ss.ttl), uint64(ss.deadline), uint64(ss.mark), uint64(ss.lastSeq),

@@ -25,14 +25,8 @@ type ledger struct {
 	newest   fsm.Token
 	until    map[fsm.GrantID]fsm.Instant // the furthest deadline that was told
 	secrets  map[fsm.SessionID]fsm.Secret
-	resumes  map[fsm.SessionID]resumed // the last
+	resumes  map[fsm.Nonce]fsm.Incarnation // by which an incarnation began
 	told     map[fsm.SessionID]fsm.EventID
-}
-
-// resumed is by which nonce an incarnation began.
-type resumed struct {
-	nonce       fsm.Nonce
-	incarnation fsm.Incarnation
 }
 
 // number is that of a command, which no incarnation of its session uses twice.
@@ -49,7 +43,7 @@ func newLedger(w *world) *ledger {
 		given: map[fsm.GrantID]number{}, gave: map[number]fsm.GrantID{}, keys: map[fsm.GrantID]fsm.Nonce{},
 		tokens: map[fsm.Token]string{}, told: map[fsm.SessionID]fsm.EventID{},
 		until: map[fsm.GrantID]fsm.Instant{}, secrets: map[fsm.SessionID]fsm.Secret{},
-		resumes: map[fsm.SessionID]resumed{},
+		resumes: map[fsm.Nonce]fsm.Incarnation{},
 	}
 }
 
@@ -61,7 +55,7 @@ func (l *ledger) entry(s *fsm.State, r *record, e *fsm.Entry, out []fsm.Outcome)
 		l.w.fail("entry %d: machine time is %d, and it is %d", r.index, s.Now(), l.w.now)
 	}
 	for i := range e.Commands { // who speaks in an entry does not expire in it
-		if c := &e.Commands[i]; c.Op == fsm.OpResume || c.Incarnation > 0 && c.Incarnation == l.lives[c.Session] {
+		if c := &e.Commands[i]; c.Op == fsm.OpResume && l.resumes[c.Nonce] == 0 || c.Incarnation > 0 && c.Incarnation == l.lives[c.Session] {
 			l.renewed[c.Session] = s.Now()
 		}
 	}
@@ -102,11 +96,15 @@ func (l *ledger) answer(s *fsm.State, c *fsm.Command, o *fsm.Outcome) {
 		}
 		l.renewed[r.Session] = s.Now()
 	case c.Op == fsm.OpResume && r.Status == fsm.StatusOK:
-		last, now := l.resumes[r.Session], resumed{c.Nonce, r.Incarnation}
-		if r.Incarnation < l.lives[r.Session] || last.nonce == c.Nonce && last != now {
-			l.w.fail("session %d, which has come to incarnation %d, comes to %d", r.Session, l.lives[r.Session], r.Incarnation)
+		began, copied := l.resumes[c.Nonce]
+		if !copied {
+			began = l.lives[r.Session] + 1
 		}
-		l.lives[r.Session], l.resumes[r.Session] = r.Incarnation, now
+		if r.Incarnation != began || began < l.lives[r.Session] {
+			l.w.fail("session %d, which has come to incarnation %d, comes to %d by %v", r.Session, l.lives[r.Session],
+				r.Incarnation, c.Nonce)
+		}
+		l.lives[r.Session], l.resumes[c.Nonce] = r.Incarnation, r.Incarnation
 	case c.Incarnation == 0: // of no session
 	case r.Status == fsm.StatusSessionGone:
 		if !l.ended[c.Session] {
