@@ -20,7 +20,7 @@ func lockDir(path string) (*os.File, error) {
 	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		file.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, errors.New("another process has it open")
+			return nil, errors.New("another process has it open: stop that, or give this node a directory of its own")
 		}
 		return nil, fmt.Errorf("lock: %w", err)
 	}

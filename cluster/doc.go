@@ -103,6 +103,7 @@
 //	formation.go       how a cluster begins      peers.go                whom a node speaks with
 //	gossip.go          who says where it is      gossip_filter.go        what of it is refused
 //	storage.go         what is on disk           errors.go               raft's errors, understood once
+//	transfer.go        who leads next            metrics.go              what is counted
 //
 // # What it does not do
 //

@@ -146,7 +146,7 @@ func (me *identity) save(next saved) error {
 		err = writeDurably(filepath.Join(me.dir, identityFile), data, me.step)
 	}
 	if err != nil {
-		me.broken = fmt.Errorf("cluster: identity of %s: %w", me.dir, err)
+		me.broken = fmt.Errorf("cluster: identity of %s: %w", me.dir, advised(err))
 		return me.broken
 	}
 	me.now = next

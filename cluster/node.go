@@ -95,7 +95,7 @@ func openNode(cfg Config, stage staging) (*Node, error) {
 		n.cancel()
 		n.endOnce.Do(func() { close(n.done) })
 		close(n.opened)
-		return nil, errors.Join(err, n.release())
+		return nil, errors.Join(advised(err), n.release())
 	}
 	n.start()
 	close(n.opened)

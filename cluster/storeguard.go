@@ -39,7 +39,7 @@ func (g *guard) latch(why error) error {
 	g.mu.Lock()
 	first := g.failed == nil
 	if first {
-		g.failed = fmt.Errorf("%w: %w", ErrStorage, why)
+		g.failed = fmt.Errorf("%w: %w", ErrStorage, advised(why))
 	}
 	failed := g.failed
 	g.mu.Unlock()

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -85,6 +86,9 @@ func Listen(address string, o Options) (*Port, error) {
 		}
 		_ = listener.Close()
 		listener, err = listen(address)
+	}
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("transport: %w: stop what listens there, or listen on another port", err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("transport: %w", err)
