@@ -6,7 +6,7 @@ const client = "./lockapi"
 
 // lockapiFaults are those of the client engine.
 func lockapiFaults() []fault {
-	return slices.Concat(beliefFaults(), leavingFaults(), sessionFaults(), modeFaults(), agentFaults(), resumeFaults())
+	return slices.Concat(beliefFaults(), leavingFaults(), sessionFaults(), modeFaults(), warningFaults(), agentFaults(), resumeFaults())
 }
 
 // beliefFaults concern when the client stops believing, and what it does then.
@@ -184,6 +184,32 @@ func modeFaults() []fault {
 			name: "client: an overloaded node is asked again at once", property: "who is refused comes back when he was told to",
 			file: "lockapi/overload.go", old: "asked > 0 {",
 			new: "asked < 0 {", pkg: client, test: "TestOverloadIsHeeded|TestPauseAfter",
+		},
+	}
+}
+
+// warningFaults concern what is told before a loss.
+func warningFaults() []fault {
+	return []fault{
+		{
+			name: "client: a danger is told again and again", property: "a warning comes once",
+			file: "lockapi/warning.go", old: "s.warned = true\n",
+			new: "\n", pkg: client, test: "TestWarning$",
+		},
+		{
+			name: "client: a warning has no timer", property: "a warning comes so long before the loss",
+			file: "lockapi/renew.go", old: "nap = min(nap, at-now)",
+			new: "_ = at", pkg: client, test: "TestWarning$",
+		},
+		{
+			name: "client: what was averted is not told", property: "each danger is told to have ended",
+			file: "lockapi/send.go", old: "\ts.averted(now)\n",
+			new: "", pkg: client, test: "TestWarning$",
+		},
+		{
+			name: "client: what was lost is not told", property: "each danger is told to have ended",
+			file: "lockapi/lapse.go", old: "\t\ts.perish(cause)\n",
+			new: "", pkg: client, test: "TestWarning$",
 		},
 	}
 }

@@ -21,6 +21,7 @@ type Client struct {
 	options Options // with defaults
 	owned   bool    // Close closes backend
 	agent   bool    // it acquires for others only
+	heralds heralds
 
 	mu      sync.Mutex // guards the fields below; never held while the Backend is called
 	current *session   // nil before the first acquire
@@ -39,7 +40,7 @@ func New(b Backend, o Options) (*Client, error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("lockapi: %w", err)
 	}
-	return &Client{backend: b, options: o.withDefaults(), closed: make(chan struct{})}, nil
+	return &Client{backend: b, options: o.withDefaults(), heralds: heralds{call: o.OnWarning}, closed: make(chan struct{})}, nil
 }
 
 // Inspect reads locks: what every acknowledged change left, unless q is stale.

@@ -29,6 +29,11 @@
 // acquire is its own owner, so that goroutines exclude each other; WithOwner
 // makes acquires of one owner re-entrant, but for permits: more of them are more.
 //
+// # Before a loss
+//
+// Options.OnWarning is called when all that the client holds will be lost soon
+// unless the service answers, and again when that has been averted, or has not.
+//
 // # After a crash
 //
 // With Options.SessionFile the client writes down which session it has, and the

@@ -16,7 +16,9 @@ func (s *session) finish(g *Grant, cause error) {
 	g.cause = cause
 	delete(s.grants, g.id)
 	if g.confirmed {
-		s.held--
+		if s.held--; s.held == 0 {
+			s.unwarn(Warning{Kind: WarnAverted})
+		}
 	}
 	if g.place >= 0 {
 		heap.Remove(&s.maxHolds, g.place)

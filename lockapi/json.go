@@ -6,11 +6,15 @@ import "github.com/lockd-io/lockd/fsm"
 // /v1/locks/{name} print. Numbers that pass 2^53 are decimal strings; the lists
 // are never null.
 type LockDocument struct {
-	Name    string           `json:"name"`
-	Kind    string           `json:"kind"`  // lock, semaphore; empty when idle
-	Limit   fsm.Permits      `json:"limit"` // 0 unless a semaphore
-	Holders []HolderDocument `json:"holders"`
-	Waiters []WaiterDocument `json:"waiters"`
+	Name  string      `json:"name"`
+	Kind  string      `json:"kind"`  // lock, semaphore; empty when idle
+	Limit fsm.Permits `json:"limit"` // 0 unless a semaphore
+	// HolderCount and WaiterCount are all there are; the lists are the first
+	// thousand of each.
+	HolderCount uint32           `json:"holder_count"`
+	WaiterCount uint32           `json:"waiter_count"`
+	Holders     []HolderDocument `json:"holders"`
+	Waiters     []WaiterDocument `json:"waiters"`
 }
 
 // HolderDocument is one hold of a lock.
@@ -41,7 +45,7 @@ type WaiterDocument struct {
 // back.
 func LockJSON(v fsm.LockView) LockDocument {
 	d := LockDocument{
-		Name: v.Name, Kind: kindWord(v.Kind), Limit: v.Limit,
+		Name: v.Name, Kind: kindWord(v.Kind), Limit: v.Limit, HolderCount: v.Holds, WaiterCount: v.Waits,
 		Holders: make([]HolderDocument, 0, len(v.Holders)),
 		Waiters: make([]WaiterDocument, 0, len(v.Waiters)),
 	}

@@ -18,19 +18,21 @@ const droppersMax = 32
 // them. A lapsed grant is never revived. mu is held.
 func (s *session) lapse(now time.Duration) {
 	if s.held > 0 && now >= s.belief.sessionUntil() {
+		cause := fmt.Errorf("%w: the session was not renewed in time", ErrLost)
+		s.perish(cause)
 		for _, g := range s.grants {
 			if g.confirmed {
-				s.lapseOne(g, "the session was not renewed in time")
+				s.lapseOne(g, cause)
 			}
 		}
 	}
 	for len(s.maxHolds) > 0 && now >= s.belief.until(s.maxHolds[0].until) {
-		s.lapseOne(s.maxHolds[0], "its max hold has passed")
+		s.lapseOne(s.maxHolds[0], fmt.Errorf("%w: its max hold has passed", ErrLost))
 	}
 }
 
-func (s *session) lapseOne(g *Grant, why string) {
-	s.finish(g, fmt.Errorf("%w: %s", ErrLost, why))
+func (s *session) lapseOne(g *Grant, cause error) {
+	s.finish(g, cause)
 	s.drop(drop{grant: g.id, lapsed: true})
 }
 

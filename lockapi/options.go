@@ -33,6 +33,18 @@ type Options struct {
 	// what the process does not. The file has mode 0600: whoever can read it can
 	// speak for the session. Close removes it.
 	SessionFile string
+	// OnWarning, if not nil, is called when all that the client holds will be lost
+	// in less than WarnBefore unless the service answers, and once more when that
+	// has ended in one way or the other. (A MaxHold that runs out is no news, and no
+	// cause: Grant.ValidUntil tells it.) Calls come one at a time, in order, on a
+	// goroutine of their own, without any lock of the client's; the function may call
+	// anything of this package. It is not called for what Close ends, and a call may
+	// still be under way when Close returns.
+	OnWarning func(Warning)
+	// WarnBefore is how early OnWarning warns. 0 is a third of what a TTL leaves
+	// after the margin: 3 s of 10 s. It must be shorter than what is left when a
+	// renewal is answered late, about half of the TTL, or it would warn for nothing.
+	WarnBefore time.Duration
 	// Logger hears of sessions that begin and end and of grants that are lost.
 	// nil is silent.
 	Logger *slog.Logger
@@ -47,6 +59,16 @@ func (o *Options) validate() error {
 	var wrong []error
 	if ttl := fsm.Duration(o.TTL); o.TTL != 0 && (ttl < fsm.TTLMin || ttl > fsm.TTLMax) {
 		wrong = append(wrong, fmt.Errorf("%w (%s): TTL is %v", ErrInvalid, fsm.LimitTTL, o.TTL))
+	}
+	ttl := o.TTL
+	if ttl == 0 {
+		ttl = DefaultTTL
+	}
+	if most := warnMost(ttl); o.WarnBefore < 0 || o.WarnBefore > 0 && o.WarnBefore > most {
+		wrong = append(wrong, fmt.Errorf("%w: WarnBefore is %v: with a TTL of %v it is 0 to %v", ErrInvalid, o.WarnBefore, ttl, most))
+	}
+	if o.WarnBefore != 0 && o.OnWarning == nil {
+		wrong = append(wrong, fmt.Errorf("%w: WarnBefore is set, and OnWarning is not", ErrInvalid))
 	}
 	if !fsm.ValidText(o.Label, fsm.LabelSizeMax) {
 		wrong = append(wrong, fmt.Errorf("%w (%s)", ErrInvalid, fsm.LimitLabel))

@@ -56,7 +56,7 @@ func (s *session) poke() {
 	}
 }
 
-// keep keeps the session alive until it is over: it renews, and ends grants
+// keep keeps the session alive until it is over: it renews, warns, and ends grants
 // that are not to be believed in any more.
 func (s *session) keep() {
 	timer := time.NewTimer(0)
@@ -66,6 +66,7 @@ func (s *session) keep() {
 		s.mu.Lock()
 		now := s.now()
 		s.lapse(now)
+		s.watch(now)
 		if s.renewals.told > s.seen && s.renewals.underWay == 0 {
 			next = min(next, s.renewals.sent+missedAfter)
 		}
@@ -82,6 +83,9 @@ func (s *session) keep() {
 		}
 		if until, any := s.nextLapse(); any {
 			nap = min(nap, until-now)
+		}
+		if at, any := s.warnAt(); any {
+			nap = min(nap, at-now)
 		}
 		s.unlock()
 		timer.Reset(max(nap, 0))

@@ -192,6 +192,7 @@ func (s *session) credit(sent, now time.Duration, r fsm.Result) {
 	s.belief.credit(sent, r.At)
 	s.belief.renewed(r.At, s.ttl)
 	s.creditedSent = max(s.creditedSent, sent)
+	s.averted(now)
 	if s.credited != nil {
 		close(s.credited)
 		s.credited = nil

@@ -57,6 +57,7 @@ type session struct {
 	acquires map[fsm.Seq]*acquiring // unanswered, parked, or being abandoned
 	grants   map[fsm.GrantID]*Grant // not ended, as far as is known
 	held     int                    // those that an application has
+	warned   bool                   // it was told that they are in danger
 	maxHolds grantHeap              // those of held with a deadline of their own
 
 	drops    []drop // grants to be released in the background
@@ -228,6 +229,7 @@ func (s *session) end(cause error) {
 		return
 	}
 	s.over = cause
+	s.perish(fmt.Errorf("%w: %w", ErrLost, cause))
 	for _, g := range s.grants {
 		s.finish(g, fmt.Errorf("%w: %w", ErrLost, cause))
 	}
@@ -242,6 +244,7 @@ func (s *session) close(ctx context.Context) error {
 	defer s.end(ErrClosed)
 	s.mu.Lock()
 	s.closing = true
+	s.perish(ErrClosed)
 	for _, g := range s.grants {
 		s.finish(g, ErrClosed)
 	}

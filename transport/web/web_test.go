@@ -78,7 +78,7 @@ var held = fsm.LockView{
 		Held: fsm.Second, Expires: 2 * fsm.Second}},
 }
 
-const heldJSON = `{"name":"a/b","kind":"lock","limit":0,"holders":[{"session":"5","label":"host/1/x","owner":"~1.1",` +
+const heldJSON = `{"name":"a/b","kind":"lock","limit":0,"holder_count":0,"waiter_count":0,"holders":[{"session":"5","label":"host/1/x","owner":"~1.1",` +
 	`"mode":"exclusive","permits":0,"count":1,"token":"7","held_ms":1000,"expires_in_ms":2000}],"waiters":[]}`
 
 func TestLock(t *testing.T) {
@@ -128,7 +128,7 @@ func TestLocks(t *testing.T) {
 	n := &node{view: lockapi.View{Index: 1, Locks: []fsm.LockView{held, {Name: "b"}}, More: true}}
 	h := serverOf(t, n, Options{}).Handler()
 	w := get(h, "/v1/locks?prefix=a&after=a%2Fa&limit=2&stale=1")
-	want := `{"locks":[` + heldJSON + `,{"name":"b","kind":"","limit":0,"holders":[],"waiters":[]}],"more":true}` + "\n"
+	want := `{"locks":[` + heldJSON + `,{"name":"b","kind":"","limit":0,"holder_count":0,"waiter_count":0,"holders":[],"waiters":[]}],"more":true}` + "\n"
 	if diff := cmp.Diff(want, w.Body.String()); diff != "" || w.Code != http.StatusOK {
 		t.Errorf("%d %s", w.Code, diff)
 	}
