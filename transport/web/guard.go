@@ -1,14 +1,15 @@
 package web
 
 import (
+	"mime"
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 )
 
-// restrict lets through what only reads and has no body, and tells browsers to
-// make nothing of the answers.
+// restrict tells browsers to make nothing of the answers.
 func restrict(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -16,18 +17,59 @@ func restrict(next http.Handler) http.Handler {
 		h.Set("Content-Security-Policy", "default-src 'none'")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
 		h.Set("X-Content-Type-Options", "nosniff")
-		switch {
-		case r.Method != http.MethodGet && r.Method != http.MethodHead:
-			h.Set("Allow", "GET, HEAD")
-			h.Set("Connection", "close") // and let the body be
-			fail(w, http.StatusMethodNotAllowed, "only GET and HEAD are served")
-		case r.ContentLength != 0:
-			h.Set("Connection", "close")
-			fail(w, http.StatusRequestEntityTooLarge, "requests have no body here")
-		default:
-			next.ServeHTTP(w, r)
-		}
+		next.ServeHTTP(w, r)
 	})
+}
+
+// reads tells whether a request only reads and has no body. It has answered
+// already when it is false.
+func reads(w http.ResponseWriter, r *http.Request) bool {
+	switch {
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		w.Header().Set("Allow", "GET, HEAD")
+		w.Header().Set("Connection", "close") // and let the body be
+		fail(w, http.StatusMethodNotAllowed, "only GET and HEAD are served here")
+	case r.ContentLength != 0:
+		w.Header().Set("Connection", "close")
+		fail(w, http.StatusRequestEntityTooLarge, "requests have no body here")
+	default:
+		return true
+	}
+	return false
+}
+
+// changes tells whether a request may change something: it has the method, says
+// that it is JSON, and comes from no web page but one of this node's own. A page
+// of a stranger's can have a browser send a POST to any address, but not with this
+// type, for which the browser asks first; and it says where it comes from. It has
+// answered already when it is false.
+func (s *Server) changes(w http.ResponseWriter, r *http.Request, method string) bool {
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	switch {
+	case r.Method != method:
+		w.Header().Set("Allow", method)
+		fail(w, http.StatusMethodNotAllowed, "only "+method+" is served here")
+	case !s.ownOrigin(r.Header.Get("Origin")):
+		fail(w, http.StatusForbidden, "this request comes from a web page of another origin")
+	case method == http.MethodPost && kind != typeJSON:
+		fail(w, http.StatusUnsupportedMediaType, "the body is JSON: send Content-Type: "+typeJSON)
+	case s.agent == nil:
+		fail(w, http.StatusNotImplemented, "this server only reads")
+	default:
+		return true
+	}
+	w.Header().Set("Connection", "close")
+	return false
+}
+
+// ownOrigin tells whether a browser's request comes from a page that this node may
+// have served. What is no browser says no origin.
+func (s *Server) ownOrigin(origin string) bool {
+	if origin == "" {
+		return true
+	}
+	u, err := url.Parse(origin)
+	return err == nil && u.Host != "" && s.ours(u.Host)
 }
 
 // ours tells whether no stranger can own the name that a request was sent to: it

@@ -1,6 +1,10 @@
 package web
 
-import "time"
+import (
+	"time"
+
+	"github.com/lockd-io/lockd/fsm"
+)
 
 // Every bound of what a client can make this server hold, and why.
 const (
@@ -19,6 +23,23 @@ const (
 	readTimeout = 5 * time.Second
 	// readsMax requests may be reading at a time; each may hold a page.
 	readsMax = 64
+	// writesMax requests may be changing something at a time; most of them wait for
+	// a lock, each with a connection and a goroutine.
+	writesMax = 4096
+	// bodySizeMax: a body has a few numbers and a label.
+	bodySizeMax = 64 << 10
+	// waitMax is how long one request may wait for a lock: proxies in between give
+	// up earlier. Who wants to wait longer asks again.
+	waitMax = 10 * time.Minute
+	// changeTimeout is for what the node needs beyond the wait. After it the outcome
+	// is not known.
+	changeTimeout = 10 * time.Second
+	// keySizeMax of an Idempotency-Key: an UUID fits many times.
+	keySizeMax = 255
+	// lossesMax losses are told by one renewal, as many as the machine repeats.
+	lossesMax = fsm.EventsRepeated
+	// lossTimeout is how long a renewal waits for losses that it knows of.
+	lossTimeout = time.Second
 	// pageDefault and pageMax are lockapi.Query's.
 	pageDefault = 100
 	pageMax     = 1000

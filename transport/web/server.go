@@ -30,6 +30,9 @@ type Options struct {
 	// "*" allows every name; then a web page can read from this node what a
 	// browser that visits it can reach. nil is none.
 	Hosts []string
+	// Backend takes the commands of those who lock over HTTP; the node's own. nil
+	// serves only what reads.
+	Backend lockapi.Backend
 	// Logger hears of requests that failed within the node. nil is silent.
 	Logger *slog.Logger
 }
@@ -50,7 +53,11 @@ type Server struct {
 	logger *slog.Logger
 	hosts  map[string]bool // in lower case; never changed
 	reads  chan struct{}   // a place for each read under way
-	http   http.Server
+	writes chan struct{}   // and for each request that changes something
+
+	backend lockapi.Backend
+	agent   *lockapi.Agent // acquires for clients; nil if the server only reads
+	http    http.Server
 }
 
 // NewServer makes a server; nothing runs before Serve.
@@ -58,12 +65,22 @@ func NewServer(n Node, o Options) (*Server, error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("web: bad options: %w", err)
 	}
-	s := &Server{node: n, logger: o.Logger, hosts: map[string]bool{}, reads: make(chan struct{}, readsMax)}
+	s := &Server{
+		node: n, logger: o.Logger, hosts: map[string]bool{}, backend: o.Backend,
+		reads: make(chan struct{}, readsMax), writes: make(chan struct{}, writesMax),
+	}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)
 	}
 	for _, host := range o.Hosts {
 		s.hosts[strings.ToLower(host)] = true
+	}
+	if o.Backend != nil {
+		agent, err := lockapi.NewAgent(o.Backend, lockapi.Options{Label: "http", Logger: o.Logger})
+		if err != nil {
+			return nil, fmt.Errorf("web: %w", err)
+		}
+		s.agent = agent
 	}
 	s.http = http.Server{
 		Handler:           s.Handler(),
@@ -86,12 +103,16 @@ func (s *Server) Serve(l net.Listener) error {
 	return nil
 }
 
-// Shutdown stops accepting, lets requests that are under way end, and closes
-// what is still open when ctx ends. The server cannot be used again.
+// Shutdown stops accepting, ends waits for locks, lets requests that are under way
+// end, and closes what is still open when ctx ends. What clients hold stays held.
+// The server cannot be used again.
 func (s *Server) Shutdown(ctx context.Context) error {
-	err := s.http.Shutdown(ctx)
-	if err != nil {
-		err = errors.Join(err, s.http.Close())
+	var err error
+	if s.agent != nil {
+		err = s.agent.Close(ctx) // who waits is told that the outcome is not known
+	}
+	if closing := s.http.Shutdown(ctx); closing != nil {
+		err = errors.Join(err, closing, s.http.Close())
 	}
 	return err
 }
@@ -99,31 +120,3 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // Handler is the server without its connections, for one that has its own.
 // Timeouts and sizes of requests are that one's then.
 func (s *Server) Handler() http.Handler { return restrict(http.HandlerFunc(s.route)) }
-
-// route finds who answers a path. It is no http.ServeMux, because that one
-// cleans paths before it looks, and some names of locks would not survive it:
-// "..", or "/".
-func (s *Server) route(w http.ResponseWriter, r *http.Request) {
-	path := r.URL.EscapedPath()
-	segment, oneLock := strings.CutPrefix(path, "/v1/locks/")
-	switch {
-	case path == "/healthz":
-		s.healthz(w)
-	case path == "/readyz":
-		s.readyz(w)
-	case !s.ours(r.Host):
-		fail(w, http.StatusMisdirectedRequest, "this node does not go by that name: use its address, or start it with that name in --advertise")
-	case path == "/":
-		s.root(w, r)
-	case path == "/v1/status":
-		s.status(w, r)
-	case path == "/v1/locks":
-		s.locks(w, r)
-	case oneLock && segment != "" && !strings.Contains(segment, "/"):
-		s.lock(w, r, segment)
-	case oneLock:
-		fail(w, http.StatusNotFound, "a name is one segment of the path: write / in it as %2F")
-	default:
-		fail(w, http.StatusNotFound, "no such path; GET / lists them")
-	}
-}

@@ -66,6 +66,13 @@ GET /readyz            200 once this node can take commands
 GET /v1/status         the cluster, as JSON
 GET /v1/locks          locks, a page at a time: ?prefix= &after= &limit= &stale=
 GET /v1/locks/{name}   one lock; write / in a name as %2F
+
+POST /v1/locks/{name}/acquire   {"mode","permits","limit","wait_ms","max_hold_ms","session"}
+POST /v1/locks/{name}/release   {"grant","session"}
+POST /v1/locks/{name}/extend    {"grant","max_hold_ms","session"}
+POST /v1/sessions               {"ttl_ms","label"}
+POST /v1/sessions/{id}/renew    {"seen"}
+DELETE /v1/sessions/{id}
 `
 
 func text(w http.ResponseWriter, code int, body string) {
