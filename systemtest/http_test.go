@@ -60,9 +60,8 @@ func TestCurlLocks(t *testing.T) {
 
 	grant := fmt.Sprintf(`{"grant":%q}`, first["grant"])
 	want("200", c.nodes[1], "/v1/locks/by%2Fcurl/extend", fmt.Sprintf(`{"grant":%q,"max_hold_ms":120000}`, first["grant"]))
-	leader := c.leader()
+	leader, other := c.leader(), c.followers()[0]
 	leader.kill()
-	other := c.followers()[0]
 	want("200", other, "/v1/locks/by%2Fcurl/release", grant)
 	want("404", other, "/v1/locks/by%2Fcurl/release", grant)
 	leader.boot()
