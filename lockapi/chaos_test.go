@@ -13,15 +13,19 @@ import (
 	"github.com/lockd-io/lockd/lockapi"
 )
 
+// poolSize is the limit of the semaphores.
+const poolSize = 4
+
 // TestChaos runs clients with bad lines and clocks that are wrong, all after
-// the same few locks, for many virtual minutes. Whoever is told that he holds a
-// lock must be alone in that belief; tokens must rise; and when the lines heal
-// nothing may be left behind. A failure names the seed.
+// the same few locks and permits, for many virtual minutes. Whoever is told that he
+// holds something must be alone in that belief, or with those with whom it can be
+// shared; tokens must rise; and when the lines heal nothing may be left behind. A
+// failure names the seed.
 func TestChaos(t *testing.T) {
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
-				c := &chaos{t: t, w: w, rng: rand.New(rand.NewPCG(seed, 0)), holders: map[string]*lockapi.Grant{}}
+				c := &chaos{t: t, w: w, rng: rand.New(rand.NewPCG(seed, 0)), holders: map[string][]holding{}}
 				c.run(5 * time.Minute)
 			})
 		})
@@ -34,7 +38,7 @@ type chaos struct {
 
 	mu      sync.Mutex // guards the fields below
 	rng     *rand.Rand
-	holders map[string]*lockapi.Grant // the last that was told so
+	holders map[string][]holding // those that were told so
 	granted int
 }
 
@@ -159,16 +163,34 @@ func (c *chaos) sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
+// handle is something to acquire, somehow: a lock alone or with others, permits, or
+// several of these.
+func (c *chaos) handle(client *lockapi.Client, maxHold time.Duration) acquiring {
+	lock, pool := fmt.Sprintf("lock %d", c.n(3)), fmt.Sprintf("pool %d", c.n(2))
+	switch c.n(5) {
+	case 0:
+		return client.RWMutex(lock).WithMaxHold(maxHold).RAcquire
+	case 1:
+		return permitsOf(client.Semaphore(pool, poolSize).WithMaxHold(maxHold), 1+c.n(poolSize))
+	case 2:
+		other := lockapi.Shared(fmt.Sprintf("other %d", c.n(2)))
+		return client.All(lockapi.Exclusive(lock), lockapi.Permits(pool, 1+c.n(poolSize), poolSize), other).WithMaxHold(maxHold).Acquire
+	default:
+		return client.Mutex(lock).WithMaxHold(maxHold).Acquire
+	}
+}
+
 // work acquires something somehow and holds it for a while.
 func (c *chaos) work(ctx context.Context, client *lockapi.Client) {
-	m := client.Mutex(fmt.Sprintf("lock %d", c.n(3)))
+	maxHold := time.Duration(0)
 	bounded := c.n(3) == 0
 	if bounded {
-		m = m.WithMaxHold(lockapi.MarginOf(ttl) + 1 + c.some(ttl))
+		maxHold = lockapi.MarginOf(ttl) + 1 + c.some(ttl)
 	}
+	acquire := c.handle(client, maxHold)
 	ctx, cancel := context.WithTimeout(ctx, c.some(3*ttl))
 	defer cancel()
-	g, err := m.Acquire(ctx)
+	g, err := acquire(ctx)
 	if err != nil {
 		c.allowed(ctx, err)
 		c.sleep(ctx, 100*time.Millisecond)
@@ -190,21 +212,36 @@ func (c *chaos) work(ctx context.Context, client *lockapi.Client) {
 	}
 }
 
-// enter sees that g is alone.
+// A holding is one name of a grant that somebody was told of.
+type holding struct {
+	fsm.HeldView
+	grant *lockapi.Grant
+}
+
+// enter sees that all that g holds can be held beside what others are told that
+// they hold.
 func (c *chaos) enter(g *lockapi.Grant) {
 	c.mu.Lock()
-	before := c.holders[g.Name]
-	c.holders[g.Name] = g
+	defer c.mu.Unlock()
 	c.granted++
-	c.mu.Unlock()
-	if before == nil {
-		return
-	}
-	if before.Valid() {
-		c.t.Errorf("%q is granted with token %d while token %d is valid", g.Name, g.Token, before.Token)
-	}
-	if before.Token >= g.Token {
-		c.t.Errorf("%q: token %d after %d", g.Name, g.Token, before.Token)
+	for _, mine := range g.Held() {
+		beside := c.holders[mine.Name][:0]
+		taken := mine.Permits
+		for _, other := range c.holders[mine.Name] {
+			if exclusive := other.Mode == fsm.Exclusive || mine.Mode == fsm.Exclusive; exclusive && other.Token >= mine.Token {
+				c.t.Errorf("%q: token %d after %d", mine.Name, mine.Token, other.Token)
+			} else if !other.grant.Valid() {
+				continue
+			} else if exclusive {
+				c.t.Errorf("%q is granted with token %d while token %d is valid", mine.Name, mine.Token, other.Token)
+			}
+			taken += other.Permits
+			beside = append(beside, other)
+		}
+		if taken > mine.Limit {
+			c.t.Errorf("%q: %d permits of %d", mine.Name, taken, mine.Limit)
+		}
+		c.holders[mine.Name] = append(beside, holding{mine, g})
 	}
 }
 

@@ -46,6 +46,8 @@ func Run(t *testing.T, open func(t *testing.T) lockapi.Backend) {
 		{"capabilities", capabilities},
 		{"clients exclude each other", clientsExclude},
 		{"clients hand over and withdraw", clientsHandOver},
+		{"clients share, count, and hold several names", clientsShare},
+		{"a client goes on with the session of another", clientsResume},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.test(t, b) })
 	}
