@@ -24,7 +24,7 @@ func (s *session) finish(g *Grant, cause error) {
 		heap.Remove(&s.maxHolds, g.place)
 	}
 	if g.cancel != nil || g.confirmed && errors.Is(cause, ErrLost) {
-		s.ended = append(s.ended, g)
+		s.ended = append(s.ended, ending{g, g.cancel})
 	}
 }
 

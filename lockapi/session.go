@@ -48,7 +48,7 @@ type session struct {
 	over    error         // why the session has ended
 	closing bool          // by Client.Close
 	belief  belief
-	ended   []*Grant // unlock tells them
+	ended   []ending // unlock tells them
 
 	window   window
 	urgent   list.List // of *turn: releases and what withdraws
@@ -189,6 +189,13 @@ func (s *session) cause() error {
 	return s.over
 }
 
+// An ending is a grant that has ended, and its context as of then: one that is asked
+// for later has ended already.
+type ending struct {
+	grant  *Grant
+	cancel context.CancelCauseFunc // nil if nobody had asked
+}
+
 // unlock releases mu and then tells the world which grants have ended: that
 // may run anybody's code.
 func (s *session) unlock() {
@@ -203,9 +210,10 @@ func (s *session) unlock() {
 	if stop != nil { // the release of what has lapsed comes first, and renews
 		stop()
 	}
-	for _, g := range ended {
-		if g.cancel != nil {
-			g.cancel(g.cause)
+	for _, e := range ended {
+		g := e.grant
+		if e.cancel != nil {
+			e.cancel(g.cause)
 		}
 		if errors.Is(g.cause, ErrLost) {
 			s.client.options.Logger.Warn("grant lost", "name", g.Name, "token", g.Token, "cause", g.cause)
