@@ -25,10 +25,11 @@ type Resumed struct {
 // keeps its locks, and its places in queues. It must come before the first acquire.
 //
 // The process before must be dead. If it is not, or if two resume one file, the
-// last one goes on and the others are fenced: their grants are lost with ErrFenced,
-// and they acquire nothing any more. They learn that from their next command, a
-// third of a TTL later if they say nothing; until then both believe in the same
-// grants, whose tokens are the same.
+// last one goes on and the others are fenced: the service heeds them no more, their
+// grants are lost with ErrFenced, and they acquire nothing. They learn that from
+// their next answer, about a third of a TTL later if they say nothing but renewals,
+// or stop believing by themselves; until then both believe in the same grants,
+// whose tokens are the same.
 //
 // Owners stay (Grant.Owner), so that WithOwner enters again what the owner holds.
 //
