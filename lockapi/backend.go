@@ -19,7 +19,8 @@ type Backend interface {
 	// very same c again, as often as it takes, to find out. A call with a c
 	// that another call is still waiting on is how the caller says that it
 	// doubts the path: a backend that has another path sends c there too.
-	// An error that is not ErrUnknown means that c was never sent.
+	// An error that is not ErrUnknown means that c was never sent, or never taken:
+	// an *OverloadError says that there was too much to do, and when to try again.
 	//
 	// The backend hashes c.Secret (Command.HasSecret) before c enters a log or
 	// leaves the process for another node.

@@ -43,18 +43,23 @@ func New(b Backend, o Options) (*Client, error) {
 	return &Client{backend: b, options: o.withDefaults(), heralds: heralds{call: o.OnWarning}, closed: make(chan struct{})}, nil
 }
 
-// Inspect reads locks: what every acknowledged change left, unless q is stale.
+// Inspect reads locks, or a session: what every acknowledged change left, unless q is stale.
 // It takes no lock and opens no session. It asks again while nobody answers,
 // until ctx ends.
 func (c *Client) Inspect(ctx context.Context, q Query) (View, error) {
+	view, err := c.inspect(ctx, q)
+	return view, wrapped("inspect", q.Name, err)
+}
+
+func (c *Client) inspect(ctx context.Context, q Query) (View, error) {
 	for n := 0; ; n++ {
 		view, err := c.backend.Inspect(ctx, q)
 		again := errors.Is(err, ErrUnavailable) || errors.Is(err, ErrUnknown)
 		if err == nil || !again || errors.Is(err, ErrClosed) || ctx.Err() != nil {
-			return view, wrapped("inspect", q.Name, err)
+			return view, err
 		}
 		if ended := pause(ctx, PauseAfter(err, n)); ended != nil {
-			return View{}, wrapped("inspect", q.Name, fmt.Errorf("%w: %w", ErrUnavailable, ended))
+			return View{}, fmt.Errorf("%w: %w", ErrUnavailable, ended)
 		}
 	}
 }

@@ -52,22 +52,35 @@ func TestOverloadIsHeeded(t *testing.T) {
 		c, l := w.client(lockapi.Options{})
 		w.release(w.acquire(c.Mutex("warm")))
 		l.forget()
-		full := time.Now().Add(3 * time.Second)
+		full := time.Now().Add(8 * time.Second)
 		l.behave(func(_ context.Context, c fsm.Command, pass pass) (fsm.Result, error) {
 			if c.Op == fsm.OpAcquire && time.Now().Before(full) {
-				return fsm.Result{}, &lockapi.OverloadError{What: "a queue", RetryAfter: time.Second}
+				return fsm.Result{}, &lockapi.OverloadError{What: "a queue", RetryAfter: 3 * time.Second}
 			}
 			return pass()
 		}, nil)
 		w.release(w.acquire(c.Mutex("x")))
 		asked := l.sent(fsm.OpAcquire)
 		for i := range asked[1:] {
-			if apart := asked[i+1].at.Sub(asked[i].at); apart < time.Second {
+			if apart := asked[i+1].at.Sub(asked[i].at); apart < 3*time.Second {
 				t.Errorf("asked again after %v", apart)
 			}
 		}
 		if len(l.executed(fsm.OpAcquire)) != 1 {
 			t.Errorf("executed %d times", len(l.executed(fsm.OpAcquire)))
+		}
+		// A renewal does not wait for longer than its session lives.
+		g := w.take(c.Mutex("x").Acquire)
+		full = time.Now().Add(ttl / 2)
+		l.behave(func(_ context.Context, _ fsm.Command, pass pass) (fsm.Result, error) {
+			if time.Now().Before(full) {
+				return fsm.Result{}, &lockapi.OverloadError{What: "a queue", RetryAfter: time.Hour}
+			}
+			return pass()
+		}, nil)
+		time.Sleep(2 * ttl)
+		if !g.Valid() {
+			t.Error("a session waited for its own end")
 		}
 	})
 }

@@ -179,7 +179,7 @@ func (s *session) read(left *fsm.SessionView) error {
 	q := Query{Session: s.id, Secret: s.secret, Limit: pageMax, AfterGrant: after}
 	for _, of := range [...]string{"waits", "grants"} {
 		for more := true; more; {
-			v, err := s.client.Inspect(s.ctx, q)
+			v, err := s.client.inspect(s.ctx, q)
 			if err != nil {
 				return err
 			}

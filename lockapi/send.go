@@ -68,7 +68,7 @@ func (s *session) do(ctx context.Context, c *fsm.Command, patient bool) (fsm.Res
 		case s.client.agent && !patient && !sent && errors.Is(err, ErrOverloaded):
 			// Whoever it asks for may wait himself.
 		case ctx.Err() == nil && (patient || unavailable || sent):
-			if pause(ctx, min(PauseAfter(err, n), s.ttl/doubtShare)) == nil {
+			if pause(ctx, s.pauseAfter(c, err, n)) == nil {
 				continue
 			}
 		}
@@ -77,6 +77,16 @@ func (s *session) do(ctx context.Context, c *fsm.Command, patient bool) (fsm.Res
 		}
 		return r, neverSentError{err}
 	}
+}
+
+// pauseAfter is PauseAfter, but that a renewal does not wait until it is too late: a
+// session must not end because somebody has asked it to wait.
+func (s *session) pauseAfter(c *fsm.Command, err error, n int) time.Duration {
+	d := PauseAfter(err, n)
+	if c.Op == fsm.OpRenew {
+		d = min(d, s.ttl/doubtShare)
+	}
+	return d
 }
 
 // overForGood tells whether a backend says by an error that no command of the

@@ -31,8 +31,8 @@
 //
 // # Who may speak
 //
-// A stream speaks for a session once an Open or Attach of it, which carry its
-// secret, was answered OK there. Until then its other commands are answered
+// A stream speaks for a session once an Open, Attach or Resume of it, which carry
+// its secret, was answered OK there. Until then its other commands are answered
 // REFUSAL_NOT_ATTACHED by the node and go nowhere: whoever knows a session's
 // number, which lists show, can do nothing with it. Events are told to the
 // stream that attached last.
@@ -42,6 +42,13 @@
 // Nothing is lost and nothing happens twice: open another, to any node, attach
 // the sessions that live, and send every unanswered command again as it was.
 // Refusals that the machine did not make say whether the command went anywhere.
+//
+// # When there is too much to do
+//
+// A stream with UnderwayMax commands under way is not read until some are answered.
+// A node with too many of all streams refuses acquires and new sessions with
+// REFUSAL_OVERLOADED, which is definite, and says when to come again; what renews,
+// releases or withdraws passes twice as far.
 //
 // # What it never does
 //
