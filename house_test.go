@@ -34,7 +34,7 @@ var house = []room{
 	{5, "faults", nil},
 	{5, "examples", nil},
 
-	{4, "cmd/lockd", []string{"github.com/spf13/cobra", "github.com/spf13/pflag", "go.yaml.in/yaml/v3",
+	{4, "cmd/lockd", []string{"github.com/prometheus/client_golang", "github.com/spf13/cobra", "github.com/spf13/pflag", "go.yaml.in/yaml/v3",
 		"golang.org/x/sys/unix", "golang.org/x/term", "google.golang.org/grpc"}},
 
 	{3, "cluster", []string{"github.com/hashicorp/raft", "github.com/hashicorp/raft-boltdb/v2", "go.etcd.io/bbolt",

@@ -37,7 +37,9 @@ func startServer(port *transport.Port, c cluster.Config) (*server, error) {
 		return nil, errors.Join(err, port.Close())
 	}
 	s.rpc = rpc.New(s.node, rpc.Options{Logger: s.log})
-	if s.web, err = web.NewServer(s.node, web.Options{Logger: s.log, Backend: s.node, Hosts: hosts(c.Advertise, c.Listen)}); err != nil {
+	if s.web, err = web.NewServer(s.node, web.Options{
+		Logger: s.log, Backend: s.node, Metrics: metricsHandler(s.node.Metrics), Hosts: hosts(c.Advertise, c.Listen),
+	}); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	go s.serve("grpc", func() error { return s.rpc.Serve(port.GRPC()) })

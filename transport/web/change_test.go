@@ -333,3 +333,13 @@ func FuzzChange(f *testing.F) {
 		}
 	})
 }
+
+func TestMetricsAreWhoeverGivesThem(t *testing.T) {
+	d := &door{Server: serverOf(t, &node{}, Options{}), t: t}
+	d.want(404, "no_such_path", "GET", "/metrics", "")
+	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"shown":true}`) })
+	d.Server = serverOf(t, &node{}, Options{Metrics: metrics})
+	if answer := d.want(200, "", "GET", "/metrics", ""); answer["shown"] != true {
+		t.Error(answer)
+	}
+}

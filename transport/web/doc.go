@@ -4,6 +4,7 @@
 //	GET /                     plain text: the node, its leader, these paths
 //	GET /healthz              200 while the process serves
 //	GET /readyz               200 once the node can take commands, else 503 and why
+//	GET /metrics              what Options.Metrics answers, docs/metrics.md
 //	GET /v1/status            the cluster as this node sees it (lockapi.Status)
 //	GET /v1/locks             a page of locks: {"locks":[...],"more":bool}
 //	GET /v1/locks/{name}      one lock (lockapi.LockDocument); an idle one has "kind":""

@@ -23,6 +23,8 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 		s.readyz(w)
 	case path == "/":
 		s.root(w, r)
+	case path == "/metrics" && s.metrics != nil:
+		s.metrics.ServeHTTP(w, r)
 	case path == "/v1/status":
 		s.status(w, r)
 	case path == "/v1/locks":

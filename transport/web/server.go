@@ -33,6 +33,8 @@ type Options struct {
 	// Backend takes the commands of those who lock over HTTP; the node's own. nil
 	// serves only what reads.
 	Backend lockapi.Backend
+	// Metrics answers GET /metrics. nil: there is no such path.
+	Metrics http.Handler
 	// Logger hears of requests that failed within the node. nil is silent.
 	Logger *slog.Logger
 }
@@ -55,6 +57,7 @@ type Server struct {
 	reads  chan struct{}   // a place for each read under way
 	writes chan struct{}   // and for each request that changes something
 
+	metrics http.Handler
 	backend lockapi.Backend
 	agent   *lockapi.Agent // acquires for clients; nil if the server only reads
 	http    http.Server
@@ -66,7 +69,7 @@ func NewServer(n Node, o Options) (*Server, error) {
 		return nil, fmt.Errorf("web: bad options: %w", err)
 	}
 	s := &Server{
-		node: n, logger: o.Logger, hosts: map[string]bool{}, backend: o.Backend,
+		node: n, logger: o.Logger, hosts: map[string]bool{}, metrics: o.Metrics, backend: o.Backend,
 		reads: make(chan struct{}, readsMax), writes: make(chan struct{}, writesMax),
 	}
 	if s.logger == nil {

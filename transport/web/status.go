@@ -63,6 +63,7 @@ func (s *Server) root(w http.ResponseWriter, r *http.Request) {
 const paths = `
 GET /healthz           200 while this process serves
 GET /readyz            200 once this node can take commands
+GET /metrics           counters, for Prometheus
 GET /v1/status         the cluster, as JSON
 GET /v1/locks          locks, a page at a time: ?prefix= &after= &limit= &stale=
 GET /v1/locks/{name}   one lock; write / in a name as %2F
