@@ -105,6 +105,33 @@ func TestCommandsRoundTrip(t *testing.T) {
 	}
 }
 
+// TestCommandIsStrict: for whom a command is must be one of what there is, and with
+// the secret that proves it or not at all.
+func TestCommandIsStrict(t *testing.T) {
+	c := Command{Op: OpRelease, Session: 1, Incarnation: 1, Seq: 1, Grant: 1}
+	b := AppendCommand(nil, &c)
+	if n, err := DecodeCommand(b, &c); err != nil || n != len(b) || c.Behalf != BehalfSelf || c.HasSecret() {
+		t.Fatalf("%+v: %d of %d bytes, %v", c, n, len(b), err)
+	}
+	b[len(b)-1] = byte(behalfEnd)
+	if _, err := DecodeCommand(append(b, make([]byte, 100)...), &c); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("on behalf of what there is not: %v", err)
+	}
+	b[0] = byte(opEnd)
+	if _, err := DecodeCommand(b, &c); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("an op to come: %v", err)
+	}
+	for op := OpOpen; op < opEnd; op++ {
+		proves := op == OpOpen || op == OpAttach || op == OpResume
+		if c := (Command{Op: op}); c.HasSecret() != proves {
+			t.Errorf("%v has a secret: %v", op, c.HasSecret())
+		}
+		if c := (Command{Op: op, Behalf: BehalfAnother}); !c.HasSecret() {
+			t.Errorf("%v on another's behalf has no secret", op)
+		}
+	}
+}
+
 // TestCommandsDecodeBounded: a frame has no more commands than an entry.
 func TestCommandsDecodeBounded(t *testing.T) {
 	one := AppendCommand(nil, &Command{Op: OpClose, Session: 1, Incarnation: 1, Seq: 1})

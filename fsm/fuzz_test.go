@@ -128,9 +128,20 @@ func FuzzRestore(f *testing.F) {
 	})
 }
 
-// live lets all expire that can, and looks at what is left.
+// live reads all that is shown of a state, lets all expire that can, and looks at
+// what is left.
 func live(t *testing.T, s *State) {
 	t.Helper()
+	v := s.View()
+	locksOf(v)
+	s.sessions.Ascend(func(ss *session) bool {
+		sessionOf(v, ss.id, 2)
+		s.Lookup(Key{Class: ClassSeq, Session: ss.id, Incarnation: ss.incarnation, Seq: ss.mark})
+		if all, known := s.Undelivered(ss.id); known != (ss.id != ReservedSession) || len(all) > EventsRepeated {
+			t.Fatalf("session %d has %d events, known %v", ss.id, len(all), known)
+		}
+		return true
+	})
 	for n := s.sessions.Len() + s.parked.Len() + s.grants.Len() + 1; n > 0; n -= SweepMax {
 		if s.applied == math.MaxUint64 {
 			return

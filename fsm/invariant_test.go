@@ -10,7 +10,7 @@ import (
 // a deadline, and has a loss to hear of; s2 waits for x and y, which s3 holds with
 // a deadline, and s3 for x; a semaphore of which s1 and s2, who has two names at
 // once, hold two each and s4 wants one; s4 waits on behalf of s1, and nobody holds
-// a name by a key; a member.
+// a name by a key and waits for one by another; a member.
 func busy(t testing.TB) *State {
 	t.Helper()
 	s := New()
@@ -21,7 +21,7 @@ func busy(t testing.TB) *State {
 		"s3#2 acquire x wait=forever",
 		"s1#4 acquire sem permits=2 limit=4\ns2#2 acquire sem,z permits=2,0 limit=4,0",
 		"s4#1 acquire sem permits=1 limit=4 wait=forever\ns4#2 acquire x for=s1 secret=a owner=q wait=forever\n" +
-			"s4#3 acquire w for=nobody key=k max=60s",
+			"s4#3 acquire w for=nobody key=k max=60s\ns4#4 acquire x for=nobody key=j max=60s wait=forever",
 	} {
 		e := Entry{Term: 1, Now: Instant(i) * Instant(Second)}
 		for _, line := range strings.Split(lines, "\n") {
@@ -29,7 +29,7 @@ func busy(t testing.TB) *State {
 		}
 		s.Apply(Index(i+1), 1, &e)
 	}
-	if err := s.Check(); err != nil || len(s.session(1).events) != 1 || s.lock("x").waiting != 3 {
+	if err := s.Check(); err != nil || len(s.session(1).events) != 1 || s.lock("x").waiting != 4 {
 		t.Fatal("not the state that the tests are about:", err)
 	}
 	return s
@@ -117,6 +117,8 @@ func TestCheck(t *testing.T) {
 		}},
 		{"a waiter that is not parked", "I5", func(s *State) { s.parked.Delete(s.waiter(2, 1)) }},
 		{"a waiter that its beneficiary does not find", "I5", func(s *State) { s.sponsored.Clear(false) }},
+		{"a waiter that its key does not find", "I5", func(s *State) { clear(s.copies) }},
+		{"a waiter whose key is granted", "I5", func(s *State) { s.waiter(4, 4).key = nonce("k") }},
 		{"a miscount of waiters", "I5", func(s *State) { s.lock("x").waiting-- }},
 		{"a miscount of waits", "I5", func(s *State) { s.session(2).waiting++ }},
 		{"a waiter without a number", "I6", func(s *State) { s.lastWaiter = 0 }},

@@ -75,6 +75,20 @@ func TestViewSaysWhen(t *testing.T) {
 	}
 }
 
+// TestViewProves: only a session's own secret, and none for what no session holds.
+func TestViewProves(t *testing.T) {
+	v := busy(t).View()
+	for _, c := range []struct {
+		id     SessionID
+		secret string
+		want   bool
+	}{{1, "a", true}, {1, "b", false}, {2, "b", true}, {9, "a", false}, {ReservedSession, "", false}} {
+		if got := v.Proves(c.id, secret(c.secret)); got != c.want {
+			t.Errorf("session %d, secret %q: %v", c.id, c.secret, got)
+		}
+	}
+}
+
 // TestApplyKeepsNothing: the commands are the caller's again after Apply.
 func TestApplyKeepsNothing(t *testing.T) {
 	s, twin := New(), New()
