@@ -103,14 +103,14 @@ Every flag can also be given in the environment: --node-id is LOCKD_NODE_ID.
 A flag on the command line wins.`,
 		Example: `  lockd dev                        # a cluster in this terminal
   lockd run demo -- sleep 10       # in another: hold "demo" for ten seconds
-  lockd ls                         # who holds what`,
+  lockd ls                         # who holds what
+  source <(lockd completion bash)  # or zsh, fish, powershell: see its --help`,
 		Version:           version(),
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		PersistentPreRunE: fromEnvironment,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.SetVersionTemplate(described() + "\n")
-	root.AddCommand(newDev(), newServe(), newRun(), newList(), newShow(), newStatus(), newVersion())
+	root.AddCommand(newDev(), newServe(), newRun(), newList(), newShow(), newStatus(), newMembers(), newBench(), newVersion())
 	return root
 }

@@ -24,6 +24,7 @@ type serveFlags struct {
 	config   cluster.Config
 	keyFile  string
 	insecure bool
+	pprof    string // "" is not
 	log      logFlags
 }
 
@@ -67,6 +68,8 @@ Every flag is also LOCKD_* in the environment and a key of the YAML file.`,
 	flags.IntVar(&f.config.BootstrapExpect, "bootstrap-expect", 0, "form a new cluster of this many empty nodes")
 	flags.StringVar(&f.keyFile, "gossip-key-file", "", "file with the key that all nodes share")
 	flags.BoolVar(&f.insecure, "insecure", false, "listen off loopback without TLS")
+	flags.BoolVar(&f.config.NoGossip, "no-gossip", false, "do not gossip on the port above: find nodes by --join alone")
+	flags.StringVar(&f.pprof, "pprof", "", "`HOST:PORT` on loopback for profiles of this process")
 	flags.String("config", "", "YAML `FILE` with flags as keys")
 	flags.DurationVar(&f.config.HeartbeatTimeout, "heartbeat-timeout", 0,
 		"silence after which nodes elect another leader, the same on all (default 700ms)")
@@ -87,6 +90,16 @@ func serve(ctx context.Context, f *serveFlags, stdout, stderr io.Writer) error {
 	if err := f.check(); err != nil {
 		return err
 	}
+	stopProfiles, err := serveProfiles(f.pprof, f.config.Logger)
+	if err != nil {
+		return err
+	}
+	defer stopProfiles()
+	manager, err := systemd()
+	if err != nil {
+		return err
+	}
+	defer manager.close()
 	ctx, restore := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer restore()
 	port, err := transport.Listen(f.config.Listen, transport.Options{Logger: f.config.Logger})
@@ -100,10 +113,12 @@ func serve(ctx context.Context, f *serveFlags, stdout, stderr io.Writer) error {
 	s.log.Info("started", "version", version(), "listen", s.address(), "data_dir", f.config.DataDir)
 	if err := s.node.WaitReady(ctx); err == nil {
 		fmt.Fprintf(stdout, "ready node=%s listen=%s\n", f.config.ID, s.address())
+		manager.tell("READY=1")
 	}
 	select {
 	case <-ctx.Done():
 		restore() // a second signal ends the process at once
+		manager.tell("STOPPING=1")
 		err := s.stop()
 		if err == nil {
 			s.log.Info("stopped")

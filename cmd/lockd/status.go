@@ -52,21 +52,7 @@ func printStatus(out io.Writer, s lockapi.Status) error {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
 	fmt.Fprintf(w, "cluster\t%s\nleader\t%s\nterm\t%d\napplied\t%d, says %s\nlevel\t%d\n\n",
 		s.ClusterID, leader, s.Term, s.AppliedIndex, s.Node, s.Level)
-	fmt.Fprintln(w, "NODE\tADDRESS\tROLE\tALIVE")
-	for _, n := range s.Nodes {
-		role := "joining"
-		switch {
-		case n.ID == s.Leader:
-			role = "leader"
-		case n.Voter:
-			role = "voter"
-		}
-		alive := "no"
-		if n.Alive {
-			alive = "yes"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", n.ID, n.Address, role, alive)
-	}
+	printMembers(w, s)
 	return w.Flush()
 }
 
