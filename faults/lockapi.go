@@ -90,7 +90,7 @@ func leavingFaults() []fault {
 		},
 		{
 			name: "client: abandons wait for each other's room", property: "S10: a cancelled acquire leaves nothing",
-			file: "lockapi/acquire.go", old: "if !ok {",
+			file: "lockapi/acquire.go", old: "if !ok && !a.resumed {",
 			new: "if !ok && false {", pkg: client, test: "TestAbandonWithAFullWindow",
 		},
 		{
@@ -193,8 +193,8 @@ func warningFaults() []fault {
 	return []fault{
 		{
 			name: "client: a danger is told again and again", property: "a warning comes once",
-			file: "lockapi/warning.go", old: "s.warned = true\n",
-			new: "\n", pkg: client, test: "TestWarning$",
+			file: "lockapi/warning.go", old: "append(h.queue, w)",
+			new: "append(h.queue, w, w)", pkg: client, test: "TestWarning$",
 		},
 		{
 			name: "client: a warning has no timer", property: "a warning comes so long before the loss",
@@ -282,6 +282,11 @@ func resumeFaults() []fault {
 			name: "resume: the session of another process is overwritten", property: "what is acquired is found after a crash",
 			file: "lockapi/session_file.go", old: "case there == ours:",
 			new: "case true:", pkg: client, test: "TestResumeErrors",
+		},
+		{
+			name: "resume: a session shows itself to anybody", property: "what a session holds is told to who has its secret",
+			file: "lockapi/query.go", old: "case !v.Proves(q.Session, sha256.Sum256(q.Secret[:])):",
+			new: "case q.Secret == (fsm.Secret(sha256.Sum256(nil))):", pkg: "./lockapi/mem", test: "TestContract/a_session_shows",
 		},
 		{
 			name: "resume: a wait that was granted meanwhile is one still", property: "what Resume returns is so",

@@ -68,15 +68,18 @@ func TestWarning(t *testing.T) {
 		g, _ := w.take(c.Mutex("x").Acquire), w.take(c.RWMutex("y").RAcquire)
 		time.Sleep(time.Minute)
 		w.quiet(heard) // all is well
-		l.cut()
-		said := w.hears(heard, lockapi.WarnEndangered, 2, 2)
-		if left := g.ValidUntil().Sub(said.at); !near(left, before) || !near(said.Until.Sub(said.at), before) {
-			t.Errorf("warned %v before the end, and said %v", left, said.Until.Sub(said.at))
+		for range 5 {  // renewals come at times that are partly chance
+			l.cut()
+			said := w.hears(heard, lockapi.WarnEndangered, 2, 2)
+			if left := g.ValidUntil().Sub(said.at); !near(left, before) || !near(said.Until.Sub(said.at), before) {
+				t.Errorf("warned %v before the end, and said %v", left, said.Until.Sub(said.at))
+			}
+			time.Sleep(before / 2)
+			w.quiet(heard) // once is enough
+			l.heal()
+			w.hears(heard, lockapi.WarnAverted, 2, 2)
+			time.Sleep(ttl)
 		}
-		time.Sleep(before / 2)
-		w.quiet(heard) // once is enough
-		l.heal()
-		w.hears(heard, lockapi.WarnAverted, 2, 2)
 		time.Sleep(time.Minute)
 		w.quiet(heard)
 
