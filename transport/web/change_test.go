@@ -18,8 +18,9 @@ import (
 // A door is a server over a machine in memory, and what its log says.
 type door struct {
 	*Server
-	t   *testing.T
-	log strings.Builder
+	t        *testing.T
+	log      strings.Builder
+	patience time.Duration // of whoever sends; 0 has no end
 }
 
 // memNode is a node of which a test needs only its locks.
@@ -62,7 +63,13 @@ type document map[string]any
 func (d *door) send(method, target, body string, headers ...string) (int, document) {
 	d.t.Helper()
 	w := httptest.NewRecorder()
-	r := httptest.NewRequest(method, target, strings.NewReader(body))
+	ctx := context.Background()
+	if d.patience > 0 {
+		var cancel func()
+		ctx, cancel = context.WithTimeout(ctx, d.patience)
+		defer cancel()
+	}
+	r := httptest.NewRequestWithContext(ctx, method, target, strings.NewReader(body))
 	r.Host = "127.0.0.1:7600"
 	r.Header.Set("Content-Type", "application/json; charset=utf-8")
 	for _, line := range headers {
@@ -212,7 +219,7 @@ func TestWaitEndsWithItsClient(t *testing.T) {
 	d := openDoor(t, machine(t))
 	d.want(200, "", "POST", "/v1/locks/x/acquire", `{"max_hold_ms":600000}`)
 	ctx, leave := context.WithCancel(context.Background())
-	r := httptest.NewRequestWithContext(ctx, "POST", "/v1/locks/x/acquire", strings.NewReader(`{"max_hold_ms":60000,"wait_ms":60000}`))
+	r := httptest.NewRequestWithContext(ctx, "POST", "/v1/locks/x/acquire", strings.NewReader(`{"max_hold_ms":60000,"wait_ms":600000}`))
 	r.Host = "localhost"
 	r.Header.Set("Content-Type", "application/json")
 	ended := make(chan struct{})
@@ -232,7 +239,11 @@ func TestWaitEndsWithItsClient(t *testing.T) {
 		time.Sleep(time.Millisecond)
 	}
 	leave()
-	<-ended
+	select {
+	case <-ended:
+	case <-time.After(30 * time.Second): // far under the wait, which would end by itself
+		t.Fatal("the wait goes on without its client")
+	}
 	for waiting() != 0 {
 		time.Sleep(time.Millisecond)
 	}
@@ -257,11 +268,16 @@ func TestChangesAreRefused(t *testing.T) {
 		{"a form", 415, "content_type", "POST", acquire, ok, "Content-Type: text/plain"},
 		{"a page of another origin", 403, "foreign_origin", "POST", acquire, ok, "Origin: https://evil.example"},
 		{"a page without an origin", 403, "foreign_origin", "POST", acquire, ok, "Origin: null"},
+		{"a page at an address of a stranger's", 403, "foreign_origin", "POST", acquire, ok, "Origin: http://203.0.113.5"},
+		{"a page of a name without a dot", 403, "foreign_origin", "POST", acquire, ok, "Origin: http://intranet:7600"},
+		{"a page of localhost for an address", 403, "foreign_origin", "POST", acquire, ok, "Origin: http://localhost:7600"},
+		{"a page at another port", 403, "foreign_origin", "POST", acquire, ok, "Origin: http://127.0.0.1:3000"},
+		{"a page that ends a session", 403, "foreign_origin", "DELETE", "/v1/sessions/1", "", "Origin: http://203.0.113.5"},
 		{"another host", 421, "foreign_host", "POST", acquire, ok, "Host: evil.example"},
 		{"no JSON", 400, "invalid", "POST", acquire, "max_hold_ms=1", ""},
 		{"a list", 400, "invalid", "POST", acquire, "[]", ""},
 		{"two objects", 400, "invalid", "POST", acquire, ok + "{}", ""},
-		{"an unknown field", 400, "invalid", "POST", acquire, `{"max_hold":1}`, ""},
+		{"an unknown field", 400, "invalid", "POST", acquire, `{"max_hold_ms":60000,"wait":1}`, ""},
 		{"a long body", 413, "too_large", "POST", acquire, `{"mode":"` + strings.Repeat("x", bodySizeMax) + `"}`, ""},
 		{"no deadline", 400, "invalid", "POST", acquire, "{}", ""},
 		{"a negative deadline", 400, "invalid", "POST", acquire, `{"max_hold_ms":-1}`, ""},
@@ -294,6 +310,15 @@ func TestChangesAreRefused(t *testing.T) {
 	if d.holders("x") != 0 {
 		t.Error("something was held")
 	}
+}
+
+// A page that a node has served may change something by that node, in whatever
+// case a browser has the host.
+func TestOwnPagesMayChange(t *testing.T) {
+	d := openDoor(t, machine(t))
+	const body = `{"max_hold_ms":60000,"mode":"shared"}`
+	d.want(200, "", "POST", "/v1/locks/x/acquire", body, "Origin: http://127.0.0.1:7600")
+	d.want(200, "", "POST", "/v1/locks/x/acquire", body, "Host: Localhost:7600", "Origin: http://localhost:7600")
 }
 
 func TestReadOnlyServerChangesNothing(t *testing.T) {

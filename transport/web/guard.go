@@ -49,7 +49,7 @@ func (s *Server) changes(w http.ResponseWriter, r *http.Request, method string) 
 	case r.Method != method:
 		w.Header().Set("Allow", method)
 		fail(w, http.StatusMethodNotAllowed, "only "+method+" is served here")
-	case !s.ownOrigin(r.Header.Get("Origin")):
+	case !ownOrigin(r):
 		fail(w, http.StatusForbidden, "this request comes from a web page of another origin")
 	case method == http.MethodPost && kind != typeJSON:
 		fail(w, http.StatusUnsupportedMediaType, "the body is JSON: send Content-Type: "+typeJSON)
@@ -62,14 +62,17 @@ func (s *Server) changes(w http.ResponseWriter, r *http.Request, method string) 
 	return false
 }
 
-// ownOrigin tells whether a browser's request comes from a page that this node may
-// have served. What is no browser says no origin.
-func (s *Server) ownOrigin(origin string) bool {
-	if origin == "" {
+// ownOrigin tells whether a browser's request comes from a page of the very host
+// and port that it was sent to, which ours has judged. That an origin is an address
+// or has no dot says nothing here: a stranger's page may be at http://203.0.113.5,
+// or at another port of this machine. What is no browser says no origin.
+func ownOrigin(r *http.Request) bool {
+	origins := r.Header.Values("Origin")
+	if len(origins) == 0 {
 		return true
 	}
-	u, err := url.Parse(origin)
-	return err == nil && u.Host != "" && s.ours(u.Host)
+	u, err := url.Parse(origins[0])
+	return err == nil && len(origins) == 1 && u.Host != "" && strings.EqualFold(u.Host, r.Host)
 }
 
 // ours tells whether no stranger can own the name that a request was sent to: it

@@ -1,0 +1,73 @@
+package main
+
+// webFaults are those of locks over HTTP.
+func webFaults() []fault {
+	const web = "./transport/web"
+	return []fault{
+		{
+			name: "web: a page of any origin may change something", property: "a stranger's web page takes no lock",
+			file: "transport/web/guard.go", old: "case !ownOrigin(r):", new: "case false:",
+			pkg: web, test: "TestChangesAreRefused",
+		},
+		{
+			name: "web: an origin is ours as a host is", property: "a stranger's web page takes no lock",
+			file: "transport/web/guard.go", old: "strings.EqualFold(u.Host, r.Host)", new: "(&Server{}).ours(u.Host)",
+			pkg: web, test: "TestChangesAreRefused",
+		},
+		{
+			name: "web: a form may change something", property: "a stranger's web page takes no lock",
+			file: "transport/web/guard.go", old: "case method == http.MethodPost && kind != typeJSON:", new: "case method == \"\" && kind != typeJSON:",
+			pkg: web, test: "TestChangesAreRefused",
+		},
+		{
+			name: "web: any host is ours", property: "a stranger's web page takes no lock",
+			file: "transport/web/route.go", old: "case !probe && !s.ours(r.Host):", new: "case false && probe:",
+			pkg: web, test: "TestChangesAreRefused|TestHost",
+		},
+		{
+			name: "web: unknown fields are passed over", property: "what is asked is what is done",
+			file: "transport/web/change.go", old: "d.DisallowUnknownFields()", new: "",
+			pkg: web, test: "TestChangesAreRefused",
+		},
+		{
+			name: "web: what follows the body is passed over", property: "what is asked is what is done",
+			file: "transport/web/change.go", old: "more != io.EOF", new: "more != io.EOF && false",
+			pkg: web, test: "TestChangesAreRefused",
+		},
+		{
+			name: "web: a body has no end", property: "what a client can make a node hold is bounded",
+			file: "transport/web/change.go", old: "http.MaxBytesReader(w, r.Body, bodySizeMax)", new: "r.Body",
+			pkg: web, test: "TestChangesAreRefused",
+		},
+		{
+			name: "web: a key is the same for every name", property: "a key finds the grant of its own request",
+			file: "transport/web/acquire.go", old: `keyOf(r, "acquire", to.Session.String(), name)`, new: `keyOf(r, "acquire", to.Session.String())`,
+			pkg: web, test: "TestKeyIsOfOneRequest",
+		},
+		{
+			name: "web: who guesses a key has the session", property: "a secret is told once",
+			file: "transport/web/sessions.go", old: `keyOf(r, "session", hex.EncodeToString(secret[:]))`, new: `keyOf(r, "session")`,
+			pkg: web, test: "TestSessionIsOpenedOnceWithAKey",
+		},
+		{
+			name: "web: a session ends without its secret", property: "a session is ended by who has its secret",
+			file: "transport/web/sessions.go", old: "if _, err := s.attach(ctx, b, 0); err != nil {", new: "if err := error(nil); err != nil {",
+			pkg: web, test: "TestSession$",
+		},
+		{
+			name: "web: a wrong secret is repeated", property: "secrets are in no log and no answer",
+			file: "transport/web/change.go", old: `"%s: %d bytes in hexadecimal are wanted", headerSecret, len(secret)`, new: `"%s: not %q", headerSecret, text`,
+			pkg: web, test: "TestSecretsAreNotTold",
+		},
+		{
+			name: "web: a wait outlives its client", property: "who goes away leaves no place in a queue",
+			file: "transport/web/acquire.go", old: "context.WithTimeout(r.Context(), wait+changeTimeout)", new: "context.WithTimeout(context.WithoutCancel(r.Context()), wait+changeTimeout)",
+			pkg: web, test: "TestWaitEndsWithItsClient",
+		},
+		{
+			name: "web: overload does not say when", property: "who is refused for load knows when to come again",
+			file: "transport/web/answer.go", old: "w.Header().Set(\"Retry-After\", retryAfter(overload.RetryAfter))", new: "",
+			pkg: web, test: "TestOverload",
+		},
+	}
+}
