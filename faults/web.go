@@ -69,5 +69,10 @@ func webFaults() []fault {
 			file: "transport/web/answer.go", old: "w.Header().Set(\"Retry-After\", retryAfter(overload.RetryAfter))", new: "",
 			pkg: web, test: "TestOverload",
 		},
+		{
+			name: "web: 503 does not say when", property: "who is told that nothing was done knows when to come again",
+			file: "transport/web/answer.go", old: "	later(w, status)\n", new: "",
+			pkg: web, test: "TestErrors",
+		},
 	}
 }

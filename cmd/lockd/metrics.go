@@ -6,25 +6,32 @@ import (
 
 	"github.com/lockd-io/lockd/cluster"
 	"github.com/lockd-io/lockd/fsm"
+	"github.com/lockd-io/lockd/transport"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
+// counts are what a server counts: its node, and its port.
+type counts struct {
+	cluster.Metrics
+	port transport.Stats
+}
+
 // A metric is one line of docs/metrics.md: what it is called, and where its values
-// are. A node counts in plain fields; how they are shown is decided here alone.
+// are. Node and port count in plain fields; how they are shown is decided here alone.
 type metric struct {
 	name   string
 	help   string
 	labels []string
 	kind   prometheus.ValueType // of those with values
-	values func(m *cluster.Metrics, yield func(v float64, labels ...string))
-	spans  func(m *cluster.Metrics) *cluster.Histogram // instead of values
+	values func(m *counts, yield func(v float64, labels ...string))
+	spans  func(m *counts) *cluster.Histogram // instead of values
 }
 
-// metricsHandler answers GET /metrics with what a node counts, and its runtime and
-// process. Every call reads the node once.
-func metricsHandler(read func() cluster.Metrics) http.Handler {
+// metricsHandler answers GET /metrics with what a server counts, and its runtime and
+// process. Every call reads each once.
+func metricsHandler(read func() counts) http.Handler {
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(nodeCollector{read: read, metrics: nodeMetrics()},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -32,7 +39,7 @@ func metricsHandler(read func() cluster.Metrics) http.Handler {
 }
 
 type nodeCollector struct {
-	read    func() cluster.Metrics
+	read    func() counts
 	metrics []metric
 }
 
@@ -72,26 +79,26 @@ func histogramOf(d *prometheus.Desc, h *cluster.Histogram) prometheus.Metric {
 	return prometheus.MustNewConstHistogram(d, sum, h.Sum.Seconds(), buckets)
 }
 
-func gauge(name, help string, value func(m *cluster.Metrics) float64) metric {
+func gauge(name, help string, value func(m *counts) float64) metric {
 	return single(name, help, prometheus.GaugeValue, value)
 }
 
-func counter(name, help string, value func(m *cluster.Metrics) float64) metric {
+func counter(name, help string, value func(m *counts) float64) metric {
 	return single(name, help, prometheus.CounterValue, value)
 }
 
-func single(name, help string, kind prometheus.ValueType, value func(m *cluster.Metrics) float64) metric {
-	return metric{name: name, help: help, kind: kind, values: func(m *cluster.Metrics, yield func(float64, ...string)) {
+func single(name, help string, kind prometheus.ValueType, value func(m *counts) float64) metric {
+	return metric{name: name, help: help, kind: kind, values: func(m *counts, yield func(float64, ...string)) {
 		yield(value(m))
 	}}
 }
 
-func spans(name, help string, of func(m *cluster.Metrics) *cluster.Histogram) metric {
+func spans(name, help string, of func(m *counts) *cluster.Histogram) metric {
 	return metric{name: name, help: help, spans: of}
 }
 
 // labelled is a counter with one value for each of the label's.
-func labelled(name, help, label string, values func(m *cluster.Metrics, yield func(float64, ...string))) metric {
+func labelled(name, help, label string, values func(m *counts, yield func(float64, ...string))) metric {
 	return metric{name: name, help: help, kind: prometheus.CounterValue, labels: []string{label}, values: values}
 }
 
@@ -113,10 +120,10 @@ func truth(b bool) float64 {
 
 func seconds(d time.Duration) float64 { return d.Seconds() }
 
-func commandsOf(m *cluster.Metrics, yield func(float64, ...string)) {
+func commandsOf(m *counts, yield func(float64, ...string)) {
 	byNumber(m.Commands[:], fsm.Op.String, yield)
 }
 
-func answersOf(m *cluster.Metrics, yield func(float64, ...string)) {
+func answersOf(m *counts, yield func(float64, ...string)) {
 	byNumber(m.Answers[:], fsm.Status.String, yield)
 }

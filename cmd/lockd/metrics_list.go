@@ -5,7 +5,7 @@ import "github.com/lockd-io/lockd/cluster"
 // nodeMetrics is docs/metrics.md, in its order. A name is never given another
 // meaning.
 func nodeMetrics() []metric {
-	type m = cluster.Metrics
+	type m = counts
 	type yield = func(float64, ...string)
 	return []metric{
 		gauge("lockd_leader", "1 if this node leads and has taken over.", func(m *m) float64 { return truth(m.Leader) }),
@@ -57,5 +57,13 @@ func nodeMetrics() []metric {
 		gauge("lockd_streams", "Streams of commands between nodes, in both directions.", func(m *m) float64 { return float64(m.Streams) }),
 		gauge("lockd_attached_sessions", "Sessions whose events this node delivers.", func(m *m) float64 { return float64(m.Attached) }),
 		counter("lockd_events_dropped_total", "Events that found their reader's channel full, and come again.", func(m *m) float64 { return float64(m.EventsDropped) }),
+
+		gauge("lockd_client_connections", "Connections of clients that are open.", func(m *m) float64 { return float64(m.port.Clients) }),
+		counter("lockd_connections_accepted_total", "Connections to this node's port, of clients and nodes.", func(m *m) float64 { return float64(m.port.Accepted) }),
+		labelled("lockd_connections_closed_total", "Connections that nobody was found to serve.", "why", func(m *m, y yield) {
+			y(float64(m.port.Evicted), "evicted")
+			y(float64(m.port.Unknown), "unknown")
+			y(float64(m.port.Refused), "refused")
+		}),
 	}
 }

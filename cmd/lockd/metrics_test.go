@@ -11,15 +11,16 @@ import (
 
 	"github.com/lockd-io/lockd/cluster"
 	"github.com/lockd-io/lockd/fsm"
+	"github.com/lockd-io/lockd/transport"
 )
 
 // full has something to tell of everything.
-func full() cluster.Metrics {
+func full() counts {
 	m := cluster.Metrics{Leader: true, Term: 3, MachineTime: 1500 * time.Millisecond}
 	m.Commands[fsm.OpAcquire], m.Answers[fsm.StatusOK] = 7, 5
 	m.Proposals.Buckets[0], m.Proposals.Buckets[2], m.Proposals.Sum = 2, 1, 3*time.Millisecond
 	m.LogWrites.Buckets[len(m.LogWrites.Buckets)-1] = 1
-	return m
+	return counts{m, transport.Stats{Accepted: 9, Evicted: 1, Unknown: 2, Refused: 3, Clients: 4}}
 }
 
 func exposition(t *testing.T) string {
@@ -78,6 +79,8 @@ func TestMetricsAreAsCounted(t *testing.T) {
 		`lockd_commands_total{op="acquire"} 7`, `lockd_answers_total{status="ok"} 5`, `lockd_resent_total{cause="route"} 0`,
 		`lockd_proposal_seconds_bucket{le="0.00025"} 2`, `lockd_proposal_seconds_bucket{le="0.001"} 3`,
 		"lockd_proposal_seconds_sum 0.003", "lockd_proposal_seconds_count 3",
+		"lockd_client_connections 4", "lockd_connections_accepted_total 9", `lockd_connections_closed_total{why="evicted"} 1`,
+		`lockd_connections_closed_total{why="unknown"} 2`, `lockd_connections_closed_total{why="refused"} 3`,
 		`lockd_log_write_seconds_bucket{le="4.096"} 0`, `lockd_log_write_seconds_bucket{le="+Inf"} 1`,
 	} {
 		if !strings.Contains(text, "\n"+line+"\n") {

@@ -38,7 +38,7 @@ func startServer(port *transport.Port, c cluster.Config) (*server, error) {
 	}
 	s.rpc = rpc.New(s.node, rpc.Options{Logger: s.log})
 	if s.web, err = web.NewServer(s.node, web.Options{
-		Logger: s.log, Backend: s.node, Metrics: metricsHandler(s.node.Metrics), Hosts: hosts(c.Advertise, c.Listen),
+		Logger: s.log, Backend: s.node, Metrics: metricsHandler(s.counts), Hosts: hosts(c.Advertise, c.Listen),
 	}); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
@@ -46,6 +46,8 @@ func startServer(port *transport.Port, c cluster.Config) (*server, error) {
 	go s.serve("http", func() error { return s.web.Serve(port.HTTP()) })
 	return s, nil
 }
+
+func (s *server) counts() counts { return counts{s.node.Metrics(), s.port.Stats()} }
 
 // hosts are the names among addresses: whoever runs the node says that it goes
 // by them.

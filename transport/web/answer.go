@@ -26,6 +26,7 @@ type failure struct {
 func fail(w http.ResponseWriter, status int, why string) { refuse(w, status, codeOf(status), why) }
 
 func refuse(w http.ResponseWriter, status int, code, why string) {
+	later(w, status)
 	answer(w, status, failure{why, code})
 }
 
@@ -54,6 +55,13 @@ func codeOf(status int) string {
 		return "unknown"
 	}
 	return "internal"
+}
+
+// later sees that who is told 503 is told when to come again.
+func later(w http.ResponseWriter, status int) {
+	if status == http.StatusServiceUnavailable && w.Header().Get("Retry-After") == "" {
+		w.Header().Set("Retry-After", "1")
+	}
 }
 
 // answer sends a document. The client may be gone: that is no news.
@@ -97,7 +105,6 @@ func (s *Server) reading(w http.ResponseWriter, r *http.Request) (ctx context.Co
 	select {
 	case s.reads <- struct{}{}:
 	default:
-		w.Header().Set("Retry-After", "1")
 		fail(w, http.StatusServiceUnavailable, "too many reads are under way")
 		return nil, nil, false
 	}

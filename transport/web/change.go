@@ -35,7 +35,6 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request, method, subject 
 	case s.writes <- struct{}{}:
 		defer func() { <-s.writes }()
 	default:
-		w.Header().Set("Retry-After", "1")
 		refuse(w, http.StatusServiceUnavailable, "overloaded", fmt.Sprintf("%d requests are under way: try again", writesMax))
 		return
 	}

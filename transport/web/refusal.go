@@ -68,7 +68,6 @@ func (s *Server) undone(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, lockapi.ErrNotAcquired):
 		refuse(w, http.StatusConflict, fsm.StatusTimeout.String(), err.Error())
 	case errors.Is(err, lockapi.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
-		w.Header().Set("Retry-After", "1")
 		fail(w, http.StatusServiceUnavailable, "nothing was done, since no leader is found: "+err.Error())
 	default:
 		s.failed(w, r, err)

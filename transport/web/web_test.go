@@ -245,6 +245,9 @@ func TestErrors(t *testing.T) {
 			if err := json.Unmarshal(w.Body.Bytes(), &f); err != nil || w.Code != c.code || !strings.Contains(f.Error, c.says) {
 				t.Errorf("%s, %v: %d %s", path, c.err, w.Code, w.Body)
 			}
+			if when := w.Header().Get("Retry-After"); (when != "") != (c.code == 503) {
+				t.Errorf("%s, %v: %d with Retry-After %q", path, c.err, w.Code, when)
+			}
 			if strings.Contains(f.Error, "secret") {
 				t.Errorf("told a stranger: %s", f.Error)
 			}
