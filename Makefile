@@ -4,7 +4,7 @@ SHELL       := bash
 GO          ?= go
 MODULE      := github.com/lockd-io/lockd
 COVERED     := fsm lockapi cluster
-COVER_MIN   := 80
+COVER_MIN   := 85
 FUZZTIME    ?= 1m
 SEEDS       ?= 10000
 FIRST       ?= 1
@@ -20,7 +20,7 @@ run: ## a three-node cluster in this terminal; Ctrl-C ends it
 check: ## vet and every test without the race detector: quick, for each save
 	$(GO) vet ./... && $(GO) test ./...
 
-test: ## every test with the race detector; fails under 80 % coverage of fsm, lockapi or cluster
+test: ## every test with the race detector; fails under 85 % coverage of fsm, lockapi or cluster
 	@$(GO) test -race -cover ./... | awk -v covered="$(COVERED)" -v min=$(COVER_MIN) -v module=$(MODULE)/ ' \
 	  { print; for (i = 1; i < NF; i++) if ($$i == "coverage:" && $$1 == "ok") got[$$2] = $$(i+1) + 0 } \
 	  END { n = split(covered, want, " "); print ""; for (i = 1; i <= n; i++) { \

@@ -7,6 +7,10 @@ import (
 	"syscall"
 )
 
+// damaged is what an operator can do about data that does not read as it was
+// written.
+const damaged = "keep a copy of the directory for a report: this node cannot go on from it; what it acknowledged is on the other nodes"
+
 // advised adds to an error of the system what an operator can do about it. What it
 // does not know it leaves as it is.
 func advised(err error) error {

@@ -9,6 +9,7 @@ import (
 
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
+	bbolterrors "go.etcd.io/bbolt/errors"
 )
 
 // openBolt opens the file of log, term and vote. It is published whole, with
@@ -26,7 +27,7 @@ func openBolt(dir string, me saved) (*raftboltdb.BoltStore, error) {
 		}
 	}
 	if err := checkBolt(path); err != nil {
-		return nil, fmt.Errorf("%s: %w", storeFile, err)
+		return nil, fmt.Errorf("%s: %w%s", storeFile, err, ifDamaged(err))
 	}
 	store, err := newBolt(path)
 	if err != nil {
@@ -79,6 +80,16 @@ func checkBolt(path string) error {
 			return bucket.ForEach(func(_, _ []byte) error { return nil })
 		})
 	})
+}
+
+// ifDamaged is advice about a file that is no database, or not a whole one.
+func ifDamaged(err error) string {
+	for _, broken := range []error{bbolterrors.ErrInvalid, bbolterrors.ErrVersionMismatch, bbolterrors.ErrChecksum} {
+		if errors.Is(err, broken) {
+			return " (" + damaged + ")"
+		}
+	}
+	return ""
 }
 
 func newBolt(path string) (*raftboltdb.BoltStore, error) {

@@ -38,19 +38,19 @@ func readIdentity(dir string) (saved, error) {
 	var doc identityDocument
 	var s saved
 	if err := json.Unmarshal(data, &doc); err != nil {
-		return saved{}, fmt.Errorf("cluster: %s is damaged: %w", path, err)
+		return saved{}, fmt.Errorf("cluster: %s is damaged: %w (%s)", path, err, damaged)
 	}
 	if identityCheck(doc.Identity) != doc.Check {
-		return saved{}, fmt.Errorf("cluster: %s is damaged: its checksum differs", path)
+		return saved{}, fmt.Errorf("cluster: %s is damaged: its checksum differs (%s)", path, damaged)
 	}
 	if err := json.Unmarshal(doc.Identity, &s); err != nil {
-		return saved{}, fmt.Errorf("cluster: %s is damaged: %w", path, err)
+		return saved{}, fmt.Errorf("cluster: %s is damaged: %w (%s)", path, err, damaged)
 	}
 	if s.Version != identityVersion {
 		return saved{}, fmt.Errorf("cluster: %s has version %d, this program knows %d", path, s.Version, identityVersion)
 	}
 	if err := validID(s.ID); err != nil {
-		return saved{}, fmt.Errorf("cluster: %s is damaged: node id: %w", path, err)
+		return saved{}, fmt.Errorf("cluster: %s is damaged: node id: %w (%s)", path, err, damaged)
 	}
 	return s, nil
 }

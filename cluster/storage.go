@@ -61,7 +61,7 @@ func openStorage(dir string, cfg *Config, fail func(error)) (*storage, error) {
 	}
 	s := &storage{guard: &guard{patience: max(storePatienceMin, storePatience*cfg.HeartbeatTimeout), fail: fail}}
 	logger := newHCLogger(cfg.Logger)
-	err = s.guard.recovered("open", func() error {
+	err = s.guard.recovered(storeFile, func() error {
 		if s.bolt, err = openBolt(dir, me); err != nil {
 			return err
 		}

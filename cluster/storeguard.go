@@ -58,7 +58,7 @@ func (g *guard) recovered(what string, op func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true)) // the file is mapped: a bad sector is a fault
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("%s: damaged: %v", what, p)
+			err = fmt.Errorf("%s: damaged: %v (%s)", what, p, damaged)
 		}
 	}()
 	return op()
