@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,8 +20,26 @@ import (
 type door struct {
 	*Server
 	t        *testing.T
-	log      strings.Builder
+	log      spoken
 	patience time.Duration // of whoever sends; 0 has no end
+}
+
+// A spoken is what a log says, while goroutines write to it.
+type spoken struct {
+	mu   sync.Mutex // guards text
+	text strings.Builder
+}
+
+func (s *spoken) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(b)
+}
+
+func (s *spoken) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
 }
 
 // memNode is a node of which a test needs only its locks.

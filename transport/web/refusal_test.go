@@ -1,7 +1,6 @@
 package web
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -46,9 +45,9 @@ func (b failing) Attach(ctx context.Context, a lockapi.Attachment) (<-chan fsm.O
 }
 
 // openFailing is a door whose node fails, with all that it logs, however fine.
-func openFailing(t *testing.T, err error) (d *door, log *bytes.Buffer) {
+func openFailing(t *testing.T, err error) (d *door, log *spoken) {
 	t.Helper()
-	log = new(bytes.Buffer)
+	log = new(spoken)
 	b := machine(t)
 	s, bad := NewServer(memNode{&node{}, b}, Options{
 		Backend: failing{b, err},
