@@ -3,6 +3,7 @@
 package systemtest
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // A lonely is a node of a cluster of one.
@@ -120,8 +122,11 @@ func TestBadInputToANode(t *testing.T) {
 			eventually(t, "it is ready", func() bool { return strings.Contains(p.out.String(), "ready ") })
 			for i := 0; p.running(); i++ {
 				name := fmt.Sprintf("%d%s", i, strings.Repeat("n", 500))
-				filler := exec.Command(binary, "run", "--wait", "0", "--endpoints", fmt.Sprintf("127.0.0.1:%d", port), name, "--", "true")
-				_ = filler.Run() // it fails when the node does
+				// It goes on asking for as long as the node is away, once it was answered.
+				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+				args := []string{"run", "--wait", "0", "--endpoints", fmt.Sprintf("127.0.0.1:%d", port), name, "--", "true"}
+				_ = exec.CommandContext(ctx, binary, args...).Run() // it fails when the node does
+				cancel()
 			}
 			return fmt.Sprintf("exit %d", p.wait(t)), p.log.String()
 		}, "exit 70", "make room"},
