@@ -24,5 +24,32 @@ func table() []fault {
 			pkg:      "./cmd/lockd/internal/child",
 			test:     "TestRunnerDies",
 		},
+		{
+			name:     "run: a try waits for whoever does not answer",
+			property: "--wait 0 does not wait, also when nobody answers any more",
+			file:     "cmd/lockd/run.go",
+			old:      "context.WithTimeout(ctx, tryTimeout)",
+			new:      "context.WithTimeout(ctx, time.Hour)",
+			pkg:      "./cmd/lockd",
+			test:     "TestServiceGoesAway",
+		},
+		{
+			name:     "run: no answer is taken for somebody else's lock",
+			property: "exit code 75 of a try says that somebody else holds the lock",
+			file:     "cmd/lockd/run.go",
+			old:      "if errors.Is(err, lockapi.ErrUnknown) {",
+			new:      "if false {",
+			pkg:      "./cmd/lockd",
+			test:     "TestServiceGoesAway",
+		},
+		{
+			name:     "run: no permits are a lock",
+			property: "what is asked for with --permits is a semaphore",
+			file:     "cmd/lockd/wanted.go",
+			old:      "case permits && w.permits == 0:",
+			new:      "case permits && w.permits == 0 && false:",
+			pkg:      "./cmd/lockd",
+			test:     "TestWantedContradictsItself",
+		},
 	})
 }

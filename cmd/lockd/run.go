@@ -25,6 +25,9 @@ const (
 	contactTimeout = 30 * time.Second
 	// contactTimeoutMin is for a shorter --wait: even --wait 0 is a question.
 	contactTimeoutMin = time.Second
+	// tryTimeout is how long a try may take to be answered: who does not want to
+	// wait does not want to wait for a service that is away either.
+	tryTimeout = contactTimeoutMin
 	// graceParts: a longer grace than a quarter of the TTL would end healthy
 	// commands in a change of leaders; a tenth is the default.
 	graceParts, gracePartsDefault = 4, 10
@@ -77,7 +80,8 @@ stopped, as by Ctrl-Z, nothing renews the lock: it is lost once --ttl has passed
 
 Exit codes: COMMAND's own, or 128+n if signal n ended it;
   64  the command line is wrong, or the name is something else to others now
-  69  no node with a leader was found for 30 s (or --wait, if shorter)
+  69  no node with a leader was found for 30 s (or --wait, if shorter), or
+      nobody answered a try (--wait 0) for a second
   74  the lock was lost before COMMAND ended, whatever its own code
   75  not acquired in time
   126, 127  COMMAND cannot be executed, is not found`,
@@ -94,14 +98,9 @@ Exit codes: COMMAND's own, or 128+n if signal n ended it;
 			}
 			return f.parse(args, command.ArgsLenAtDash())
 		},
-		ValidArgsFunction: func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-			if len(args) == 0 {
-				return nil, cobra.ShellCompDirectiveNoFileComp // NAME
-			}
-			return nil, cobra.ShellCompDirectiveDefault
-		},
+		ValidArgsFunction: f.offer,
 		RunE: func(command *cobra.Command, _ []string) error {
-			if err := f.complete(); err != nil {
+			if err := f.complete(command.Flags().Changed); err != nil {
 				return err
 			}
 			return failed(run(command.Context(), &f, command.ErrOrStderr()))
@@ -131,12 +130,16 @@ func (f *runFlags) parse(words []string, dash int) error {
 		return usage("no COMMAND after --")
 	}
 	f.wants.names, f.args = words[:dash], words[dash:]
-	return f.wants.check()
+	return nil
 }
 
 // complete sees that the flags go together, and that there is such a command:
-// better now than when the lock is held.
-func (f *runFlags) complete() error {
+// better now than when the lock is held. It is told which flags were given, on the
+// command line or in the environment.
+func (f *runFlags) complete(given func(flag string) bool) error {
+	if err := f.wants.check(given("permits"), given("limit")); err != nil {
+		return err
+	}
 	if ttl := fsm.Duration(f.ttl); ttl < fsm.TTLMin || ttl > fsm.TTLMax {
 		return usage("--ttl %v: %s", f.ttl, fsm.LimitTTL)
 	}
@@ -245,16 +248,35 @@ func (f *runFlags) acquireUntil(ctx context.Context, client *lockapi.Client, sta
 		return nil, err
 	}
 	locks := client.All(f.wants.all()...)
-	if f.wait.limited {
-		left := f.wait.limit - time.Since(start)
-		if left <= 0 {
-			return f.judged(locks.TryAcquire(ctx))
-		}
-		timed, cancel := context.WithTimeout(ctx, left)
-		defer cancel()
-		return f.judged(locks.Acquire(timed))
+	if !f.wait.limited {
+		return f.judged(locks.Acquire(ctx))
 	}
-	return f.judged(locks.Acquire(ctx))
+	left := f.wait.limit - time.Since(start)
+	if left <= 0 {
+		return f.try(ctx, locks)
+	}
+	timed, cancel := context.WithTimeout(ctx, left)
+	defer cancel()
+	return f.judged(locks.Acquire(timed))
+}
+
+// try acquires without a queue. A node with a leader was there a moment ago. Were
+// it gone now, and the try not bounded, --wait 0 would wait for the next leader,
+// which may be for ever. Nor is an answer that does not come one that somebody
+// else holds the lock: a script would take that as done by somebody else.
+func (f *runFlags) try(ctx context.Context, locks *lockapi.All) (*lockapi.Grant, error) {
+	timed, cancel := context.WithTimeout(ctx, tryTimeout)
+	defer cancel()
+	grant, err := locks.TryAcquire(timed)
+	if errors.Is(err, lockapi.ErrUnknown) {
+		return nil, f.unanswered(tryTimeout)
+	}
+	return f.judged(grant, err)
+}
+
+// unanswered is the error of nobody having answered in time.
+func (f *runFlags) unanswered(within time.Duration) error {
+	return &exitError{exitUnavailable, fmt.Errorf("%w for %v at %s: see lockd status", lockapi.ErrUnavailable, within, f.backend)}
 }
 
 // contact sees that there is a node with a leader. From its answer on, run
@@ -269,7 +291,7 @@ func (f *runFlags) contact(ctx context.Context, client *lockapi.Client) error {
 	_, err := client.Inspect(ctx, lockapi.Query{Name: f.wants.names[0]})
 	var nobody *remote.UnreachedError
 	if errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &nobody) {
-		return &exitError{exitUnavailable, fmt.Errorf("%w for %v at %s", lockapi.ErrUnavailable, patience, f.backend)}
+		return f.unanswered(patience)
 	}
 	return err
 }
@@ -280,6 +302,10 @@ func (f *runFlags) judged(grant *lockapi.Grant, err error) (*lockapi.Grant, erro
 	switch {
 	case errors.As(err, &conflict):
 		return nil, &exitError{exitUsage, conflict}
+	case errors.Is(err, lockapi.ErrUnavailable):
+		return nil, fmt.Errorf("%s: %w", f.wants, err)
+	case errors.Is(err, lockapi.ErrUnknown) && errors.Is(err, context.DeadlineExceeded):
+		return nil, &exitError{exitNotAcquired, fmt.Errorf("%s: not acquired, and no answer at the end of --wait %v: see lockd status", f.wants, f.wait.limit)}
 	case errors.Is(err, lockapi.ErrNotAcquired), errors.Is(err, context.DeadlineExceeded):
 		return nil, &exitError{exitNotAcquired, fmt.Errorf("%s: not acquired: somebody else holds it (--wait %v)", f.wants, f.wait.limit)}
 	}

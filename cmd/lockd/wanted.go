@@ -20,14 +20,18 @@ type wanted struct {
 }
 
 // check refuses what contradicts itself, before anything is asked of the cluster.
-func (w *wanted) check() error {
+// It is told which numbers were given, on the command line or in the environment:
+// no permits are not the same as none mentioned, which would be a lock.
+func (w *wanted) check(permits, limit bool) error {
 	switch {
-	case w.shared && w.permits > 0:
-		return usage("--shared is of a lock, --permits of a semaphore: a name is one or the other")
-	case w.permits > 0 && w.limit == 0:
+	case w.shared && (permits || limit):
+		return usage("--shared is of a lock, --permits and --limit of a semaphore: a name is one or the other")
+	case permits && !limit:
 		return usage("--permits %d of how many? give the semaphore's --limit, the same for everybody", w.permits)
-	case w.limit > 0 && w.permits == 0:
+	case limit && !permits:
 		return usage("--limit %d is of a semaphore: say how many of them with --permits", w.limit)
+	case permits && w.permits == 0:
+		return usage("--permits 0 would hold nothing: at least 1")
 	case w.permits > w.limit:
 		return usage("--permits %d are more than the semaphore has (--limit %d): they could never be held", w.permits, w.limit)
 	case len(w.names) > fsm.WantsMax:
