@@ -28,7 +28,7 @@ func newList() *cobra.Command {
   lockd ls jobs/
   lockd ls --json | jq -r 'select(.waiters != []) | .name'`,
 		Args:              cobra.MaximumNArgs(1),
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: c.offer,
 		RunE: func(command *cobra.Command, args []string) error {
 			q := lockapi.Query{Limit: pageSize}
 			if len(args) > 0 {
@@ -95,7 +95,7 @@ free name is no error: show says so and exits with 0; with --json its kind is ""
 		Example: `  lockd show deploy
   lockd show deploy --json | jq -r '.holders[0].token'`,
 		Args:              cobra.ExactArgs(1),
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: c.offer,
 		RunE: func(command *cobra.Command, args []string) error {
 			if !fsm.ValidName(args[0]) {
 				return usage("%q is no name: %s", args[0], fsm.LimitName)
