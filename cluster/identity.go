@@ -97,7 +97,8 @@ func openIdentity(dir, id string) (_ *identity, err error) {
 	case err != nil:
 		return nil, err
 	case me.now.ID != id:
-		return nil, fmt.Errorf("cluster: data directory %s belongs to node %q, not %q", dir, me.now.ID, id)
+		return nil, fmt.Errorf("cluster: data directory %s belongs to node %q, not %q: start it as %q, or give %q a directory of its own",
+			dir, me.now.ID, id, me.now.ID, id)
 	}
 	return me, nil
 }

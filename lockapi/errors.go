@@ -15,12 +15,12 @@ var (
 	// ErrLost: the grant ended before Release (its session or MaxHold ran out,
 	// or an operator released it). What you did since may have raced with the
 	// next holder: check the token at the resource.
-	ErrLost = errors.New("lost: the grant ended before it was released")
+	ErrLost = errors.New("lost: the grant ended before it was released, so check the token at the resource")
 	// ErrNotAcquired: the lock is held and the acquire was not to wait, or its
 	// wait is over. The lock is not held and the queue is as before the call.
 	ErrNotAcquired = errors.New("not acquired: somebody else holds it")
 	// ErrNotHeld: there is no such grant; nothing was changed.
-	ErrNotHeld = errors.New("not held")
+	ErrNotHeld = errors.New("not held: there is no such grant (any more), and nothing was changed")
 	// ErrSessionGone: the session has ended with all that it held. A Client
 	// opens a new one for its next acquire.
 	ErrSessionGone = errors.New("session gone: it expired or was closed")

@@ -12,7 +12,7 @@ var (
 	ErrHandshake = errors.New("bad handshake")
 	// ErrKey: the peer has another cluster key, or none. The two nodes are of
 	// different clusters, or one of their key files is wrong.
-	ErrKey = errors.New("the peer has another cluster key")
+	ErrKey = errors.New("the peer has another cluster key: give both the same key")
 	// ErrCluster: the peer has the key but is a member of another cluster.
 	ErrCluster = errors.New("the peer belongs to another cluster")
 	// ErrSelf: the peer has this node's own identity. It is this node, or it runs

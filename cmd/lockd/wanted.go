@@ -42,7 +42,7 @@ func (w *wanted) check(permits, limit bool) error {
 		case !fsm.ValidName(name):
 			return usage("%q is no name: %s", name, fsm.LimitName)
 		case slices.Contains(w.names[:i], name):
-			return usage("%q stands there twice", name)
+			return usage("%q stands there twice: once is enough", name)
 		}
 	}
 	return nil

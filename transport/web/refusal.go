@@ -12,7 +12,7 @@ import (
 // Who asks for another's session is not told whether it is there.
 const (
 	codeNoSession = "no_session"
-	noSession     = "there is no such session (any more), or its secret is another"
+	noSession     = "there is no such session (any more), or its secret is another: open another"
 )
 
 // done tells whether a command has done what was asked. It has answered already
