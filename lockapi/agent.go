@@ -85,7 +85,7 @@ func (a *Agent) Acquire(ctx context.Context, r AgentRequest) (fsm.Result, error)
 func (a *Agent) acquire(ctx context.Context, q *AgentRequest) (fsm.Result, error) {
 	c := a.client
 	began := c.options.now()
-	for {
+	for doubt := false; ; doubt = true { // after the first session, whose end left it open
 		wait := fsm.Forever
 		if q.Wait >= 0 {
 			wait = fsm.Duration(max(0, q.Wait-(c.options.now()-began)))
@@ -99,6 +99,8 @@ func (a *Agent) acquire(ctx context.Context, q *AgentRequest) (fsm.Result, error
 		case err == nil && r.Status == fsm.StatusBusy && q.Wait > 0: // it had waited under a session before
 			r.Status = fsm.StatusTimeout
 			return r, nil
+		case err != nil && doubt && !errors.Is(err, ErrSessionGone) && !errors.Is(err, ErrUnknown):
+			return r, wrappedFor(q.Wants, fmt.Errorf("%w: %w", ErrUnknown, err))
 		case !errors.Is(err, ErrSessionGone):
 			return r, wrappedFor(q.Wants, err)
 		}

@@ -255,6 +255,27 @@ func TestAgentOutlivesItsSession(t *testing.T) {
 	})
 }
 
+// What was asked under a session that has ended may have been granted, though no
+// other session can be had to ask again: nobody is told that it was never sent.
+func TestAgentKeepsItsDoubt(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		a, l := w.agent()
+		nobody := lockapi.Beneficiary{}
+		w.gets(a, request(nobody, "warm", 0), fsm.StatusOK)
+		l.behave(lostAnswer(fsm.OpAcquire), func(fsm.Outcome) bool { return false })
+		ctx, cancel := context.WithTimeout(w.ctx, 3*ttl)
+		defer cancel()
+		got := <-w.asks(ctx, a, request(nobody, "x", 0))
+		if !errors.Is(got.err, lockapi.ErrUnknown) || !errors.Is(got.err, context.DeadlineExceeded) {
+			t.Errorf("%+v, %v", got.Result, got.err)
+		}
+		if v := w.show("x"); len(v.Holders) != 1 {
+			t.Errorf("it was granted: %+v", v)
+		}
+		l.heal()
+	})
+}
+
 // lostAnswer lets the first command of an op arrive, and nothing else; no answer
 // comes.
 func lostAnswer(op fsm.Op) doing {
