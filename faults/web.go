@@ -16,7 +16,7 @@ func webFaults() []fault {
 		},
 		{
 			name: "web: a form may change something", property: "a stranger's web page takes no lock",
-			file: "transport/web/guard.go", old: "case method == http.MethodPost && kind != typeJSON:", new: "case method == \"\" && kind != typeJSON:",
+			file: "transport/web/guard.go", old: "case (method == http.MethodPost || r.ContentLength != 0) && kind != typeJSON:", new: "case method == \"\" && kind != typeJSON:",
 			pkg: web, test: "TestChangesAreRefused",
 		},
 		{
@@ -63,6 +63,56 @@ func webFaults() []fault {
 			name: "web: a wait outlives its client", property: "who goes away leaves no place in a queue",
 			file: "transport/web/acquire.go", old: "context.WithTimeout(r.Context(), wait+changeTimeout)", new: "context.WithTimeout(context.WithoutCancel(r.Context()), wait+changeTimeout)",
 			pkg: web, test: "TestWaitEndsWithItsClient",
+		},
+		{
+			name: "web: a second refusal hides the first doubt", property: "what may have been done is not said to be undone",
+			file: "transport/web/change.go", old: "doubt = doubt || unknown", new: "doubt = unknown",
+			pkg: web, test: "TestDoubtIsKept",
+		},
+		{
+			name: "web: overload comes before doubt", property: "what may have been done is not said to be undone",
+			file: "transport/web/refusal.go", old: "case errors.Is(err, lockapi.ErrUnknown):", new: "case errors.Is(err, lockapi.ErrUnknown) && !errors.Is(err, lockapi.ErrOverloaded):",
+			pkg: web, test: "TestUnknownIsNotOverloaded",
+		},
+		{
+			name: "agent: a session's end settles what was asked under it", property: "what may have been done is not said to be undone",
+			file: "lockapi/agent.go", old: "for doubt := false; ; doubt = true {", new: "for doubt := false; ; {",
+			pkg: "./lockapi", test: "TestAgentKeepsItsDoubt",
+		},
+		{
+			name: "web: the last of two fields is taken", property: "what is asked is what is done",
+			file: "transport/web/change.go", old: "case seen[name]:", new: "case false:",
+			pkg: web, test: "TestChangesAreRefused",
+		},
+		{
+			name: "web: null is nothing", property: "what is asked is what is done",
+			file: "transport/web/change.go", old: "case value == nil || nested:", new: "case nested:",
+			pkg: web, test: "TestChangesAreRefused",
+		},
+		{
+			name: "web: fields fold their case", property: "what is asked is what is done",
+			file: "transport/web/change.go", old: "case strings.Trim(name, \"abcdefghijklmnopqrstuvwxyz_\") != \"\":", new: "case strings.Trim(name, \"\") == \"\":",
+			pkg: web, test: "TestChangesAreRefused",
+		},
+		{
+			name: "web: a secret without its session is nobody's", property: "what a session means to hold ends with it",
+			file: "transport/web/acquire.go", old: `case r.Header.Get(headerSecret) != "":`, new: "case false:",
+			pkg: web, test: "TestChangesAreRefused",
+		},
+		{
+			name: "web: the URL is passed over", property: "what is asked is what is done",
+			file: "transport/web/change.go", old: `if r.URL.RawQuery != "" {`, new: "if false {",
+			pkg: web, test: "TestChangesAreRefused",
+		},
+		{
+			name: "web: waits take every place", property: "a release finds a place",
+			file: "transport/web/limits.go", old: "waitsMax = writesMax * 3 / 4", new: "waitsMax = writesMax",
+			pkg: web, test: "TestWaitsLeaveRoomForWhatEndsThem",
+		},
+		{
+			name: "web: a wait has the connection's deadlines", property: "a wait lasts as long as it was asked to",
+			file: "transport/web/acquire.go", old: "	allow(w, wait+changeTimeout)\n", new: "	_ = allow\n",
+			pkg: web, test: "TestWaitOutlastsDeadlines",
 		},
 		{
 			name: "web: overload does not say when", property: "who is refused for load knows when to come again",

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -12,12 +13,12 @@ import (
 )
 
 type acquireRequest struct {
-	Session       string `json:"session"`
-	Mode          string `json:"mode"`
-	Permits       uint32 `json:"permits"`
-	Limit         uint32 `json:"limit"`
-	WaitMillis    int64  `json:"wait_ms"`
-	MaxHoldMillis int64  `json:"max_hold_ms"`
+	Session       *string `json:"session"`
+	Mode          string  `json:"mode"`
+	Permits       uint32  `json:"permits"`
+	Limit         uint32  `json:"limit"`
+	WaitMillis    int64   `json:"wait_ms"`
+	MaxHoldMillis int64   `json:"max_hold_ms"`
 }
 
 type grantAnswer struct {
@@ -87,6 +88,15 @@ func (s *Server) acquire(w http.ResponseWriter, r *http.Request, name string) {
 		fail(w, http.StatusBadRequest, err.Error())
 		return
 	}
+	if wait > 0 {
+		select {
+		case s.waits <- struct{}{}:
+			defer func() { <-s.waits }()
+		default:
+			refuse(w, http.StatusServiceUnavailable, "overloaded", fmt.Sprintf("%d requests wait for locks here: try again", waitsMax))
+			return
+		}
+	}
 	allow(w, wait+changeTimeout)
 	ctx, cancel := context.WithTimeout(r.Context(), wait+changeTimeout)
 	defer cancel()
@@ -111,18 +121,23 @@ func grantOf(name string, to lockapi.Beneficiary, r fsm.Result) grantAnswer {
 	return a
 }
 
-// beneficiary is for whom a request is: the holder of a session, or nobody.
-func beneficiary(w http.ResponseWriter, r *http.Request, session string) (lockapi.Beneficiary, bool) {
-	if session == "" {
-		return lockapi.Beneficiary{}, true
+// beneficiary is for whom a request is: the holder of a session, or nobody. Who shows
+// a secret means a session: without it he would have a lock that outlives him.
+func beneficiary(w http.ResponseWriter, r *http.Request, session *string) (lockapi.Beneficiary, bool) {
+	switch {
+	case session != nil:
+		return speaker(w, r, *session)
+	case r.Header.Get(headerSecret) != "":
+		fail(w, http.StatusBadRequest, headerSecret+" is of a session: name it in session, or leave out the header")
+		return lockapi.Beneficiary{}, false
 	}
-	return speaker(w, r, session)
+	return lockapi.Beneficiary{}, true
 }
 
 type grantRequest struct {
-	Session       string `json:"session"`
-	Grant         string `json:"grant"`
-	MaxHoldMillis int64  `json:"max_hold_ms"`
+	Session       *string `json:"session"`
+	Grant         string  `json:"grant"`
+	MaxHoldMillis int64   `json:"max_hold_ms"`
 }
 
 // named reads what a release or an extension is about.

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/lockd-io/lockd/fsm"
@@ -29,6 +30,10 @@ const (
 // the segment of the path that says what.
 func (s *Server) change(w http.ResponseWriter, r *http.Request, method, subject string, serve func(http.ResponseWriter, *http.Request, string)) {
 	if !s.changes(w, r, method) {
+		return
+	}
+	if r.URL.RawQuery != "" { // to pass it over would do something else than was asked, and a secret in it is in every log
+		fail(w, http.StatusBadRequest, "what is asked is in the body and the headers: nothing may follow the path")
 		return
 	}
 	select {
@@ -61,18 +66,54 @@ func decode(w http.ResponseWriter, r *http.Request, to any) bool {
 	case len(bytes.TrimSpace(body)) == 0:
 		return true // all defaults
 	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	if err = d.Decode(to); err == nil {
-		if _, more := d.Token(); more != io.EOF {
-			err = errors.New("something follows the object")
-		}
+	if err = plain(body); err == nil {
+		d := json.NewDecoder(bytes.NewReader(body))
+		d.DisallowUnknownFields()
+		err = d.Decode(to)
 	}
 	if err != nil {
 		fail(w, http.StatusBadRequest, "the body is not as it should be: "+err.Error())
 		return false
 	}
 	return true
+}
+
+// plain tells whether a body is one object with each field once, as it is written
+// here, and with a value. The decoder alone would take Session for session, null for
+// nothing and the last of two: with {"session":null} a script whose variable is empty
+// would have a lock that its session does not hold.
+func plain(body []byte) error {
+	d := json.NewDecoder(bytes.NewReader(body))
+	if first, err := d.Token(); err != nil || first != json.Delim('{') {
+		return errors.Join(errors.New("an object is wanted"), err)
+	}
+	seen := map[string]bool{}
+	for d.More() {
+		field, err := d.Token()
+		if err != nil {
+			return err
+		}
+		name, _ := field.(string)
+		value, err := d.Token()
+		switch _, nested := value.(json.Delim); {
+		case err != nil:
+			return err
+		case strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") != "":
+			return fmt.Errorf("unknown field %q", name)
+		case seen[name]:
+			return fmt.Errorf("%s is there twice", name)
+		case value == nil || nested:
+			return fmt.Errorf("%s is a string or a number: leave it out if there is none", name)
+		}
+		seen[name] = true
+	}
+	if _, err := d.Token(); err != nil { // the end of the object
+		return err
+	}
+	if _, more := d.Token(); more != io.EOF {
+		return errors.New("something follows the object")
+	}
+	return nil
 }
 
 // span is a number of milliseconds as a duration; false if it is negative or over
@@ -93,23 +134,38 @@ func allow(w http.ResponseWriter, d time.Duration) {
 }
 
 // insist gets a command answered, by sending it as it is until ctx ends.
-func (s *Server) insist(ctx context.Context, c fsm.Command) (fsm.Result, error) {
-	for {
-		r, err := s.backend.Do(ctx, c)
-		again := errors.Is(err, lockapi.ErrUnknown) || errors.Is(err, lockapi.ErrUnavailable)
+func (s *Server) insist(ctx context.Context, c fsm.Command) (r fsm.Result, err error) {
+	err = repeat(ctx, func() (err error) {
+		r, err = s.backend.Do(ctx, c)
+		return err
+	})
+	return r, err
+}
+
+// repeat does what may be done again until it is answered. What was in doubt once
+// stays so: it is sent, its leader dies, it is sent again, and nobody leads. That
+// the second was never taken says nothing of the first, and the error is ErrUnknown.
+// A node that has too much to do is left alone, unless there is such a doubt.
+func repeat(ctx context.Context, do func() error) error {
+	doubt := false
+	for n := 0; ; n++ {
+		err := do()
+		unknown := errors.Is(err, lockapi.ErrUnknown)
+		doubt = doubt || unknown
+		again := unknown || errors.Is(err, lockapi.ErrUnavailable) && (doubt || !errors.Is(err, lockapi.ErrOverloaded))
+		if err != nil && doubt && !unknown {
+			err = fmt.Errorf("%w: %w", lockapi.ErrUnknown, err)
+		}
 		if err == nil || !again || errors.Is(err, lockapi.ErrClosed) || ctx.Err() != nil {
-			return r, err
+			return err
 		}
 		select {
 		case <-ctx.Done():
-			return r, err
-		case <-time.After(againAfter):
+			return err
+		case <-time.After(lockapi.PauseAfter(err, n)):
 		}
 	}
 }
-
-// againAfter is a pause before a command is sent again.
-const againAfter = 100 * time.Millisecond
 
 // numbered reads a number that is a string in JSON and in paths; 0 is none.
 func numbered(text string) (uint64, bool) {

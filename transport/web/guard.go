@@ -39,7 +39,8 @@ func reads(w http.ResponseWriter, r *http.Request) bool {
 }
 
 // changes tells whether a request may change something: it has the method, says
-// that it is JSON, and comes from no web page but one of this node's own. A page
+// that it is JSON (a DELETE, about which a browser asks first in any case, only if it
+// has a body), and comes from no web page but one of this node's own. A page
 // of a stranger's can have a browser send a POST to any address, but not with this
 // type, for which the browser asks first; and it says where it comes from. It has
 // answered already when it is false.
@@ -51,7 +52,7 @@ func (s *Server) changes(w http.ResponseWriter, r *http.Request, method string) 
 		fail(w, http.StatusMethodNotAllowed, "only "+method+" is served here")
 	case !ownOrigin(r):
 		fail(w, http.StatusForbidden, "this request comes from a web page of another origin")
-	case method == http.MethodPost && kind != typeJSON:
+	case (method == http.MethodPost || r.ContentLength != 0) && kind != typeJSON:
 		fail(w, http.StatusUnsupportedMediaType, "the body is JSON: send Content-Type: "+typeJSON)
 	case s.agent == nil:
 		fail(w, http.StatusNotImplemented, "this server only reads")

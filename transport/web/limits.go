@@ -23,9 +23,12 @@ const (
 	readTimeout = 5 * time.Second
 	// readsMax requests may be reading at a time; each may hold a page.
 	readsMax = 64
-	// writesMax requests may be changing something at a time; most of them wait for
-	// a lock, each with a connection and a goroutine.
+	// writesMax requests may be changing something at a time, each with a connection
+	// and a goroutine.
 	writesMax = 4096
+	// waitsMax of them may wait for a lock. The others' places are for those that end
+	// waits: were all taken, the release that all wait for would be refused.
+	waitsMax = writesMax * 3 / 4
 	// bodySizeMax: a body has a few numbers and a label.
 	bodySizeMax = 64 << 10
 	// waitMax is how long one request may wait for a lock: proxies in between give

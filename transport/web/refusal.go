@@ -60,11 +60,11 @@ func statusOf(status fsm.Status) int {
 // undone answers for a command that was not answered: with what is known of it.
 func (s *Server) undone(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
-	case errors.Is(err, lockapi.ErrOverloaded):
-		s.failed(w, r, err)
-	case errors.Is(err, lockapi.ErrUnknown):
+	case errors.Is(err, lockapi.ErrUnknown): // first: what turned away the second sending says nothing of the first
 		refuse(w, http.StatusGatewayTimeout, "unknown",
 			"it may or may not have taken effect: ask again with the same "+headerKey+", or see what is held: "+err.Error())
+	case errors.Is(err, lockapi.ErrOverloaded):
+		s.failed(w, r, err)
 	case errors.Is(err, lockapi.ErrNotAcquired):
 		refuse(w, http.StatusConflict, fsm.StatusTimeout.String(), err.Error())
 	case errors.Is(err, lockapi.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):

@@ -24,7 +24,10 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	case path == "/":
 		s.root(w, r)
 	case path == "/metrics" && s.metrics != nil:
-		s.metrics.ServeHTTP(w, r)
+		if _, done, ok := s.reading(w, r); ok {
+			defer done()
+			s.metrics.ServeHTTP(w, r)
+		}
 	case path == "/v1/status":
 		s.status(w, r)
 	case path == "/v1/locks":

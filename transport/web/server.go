@@ -56,6 +56,7 @@ type Server struct {
 	hosts  map[string]bool // in lower case; never changed
 	reads  chan struct{}   // a place for each read under way
 	writes chan struct{}   // and for each request that changes something
+	waits  chan struct{}   // and for each of those that waits for a lock
 
 	metrics http.Handler
 	backend lockapi.Backend
@@ -70,7 +71,7 @@ func NewServer(n Node, o Options) (*Server, error) {
 	}
 	s := &Server{
 		node: n, logger: o.Logger, hosts: map[string]bool{}, metrics: o.Metrics, backend: o.Backend,
-		reads: make(chan struct{}, readsMax), writes: make(chan struct{}, writesMax),
+		reads: make(chan struct{}, readsMax), writes: make(chan struct{}, writesMax), waits: make(chan struct{}, waitsMax),
 	}
 	if s.logger == nil {
 		s.logger = slog.New(slog.DiscardHandler)

@@ -169,21 +169,14 @@ func lost(id fsm.SessionID, events <-chan fsm.Outcome, seen, last fsm.EventID) r
 }
 
 // attach proves the secret, and renews.
-func (s *Server) attach(ctx context.Context, b lockapi.Beneficiary, seen fsm.EventID) (<-chan fsm.Outcome, error) {
-	for {
-		events, err := s.backend.Attach(ctx, lockapi.Attachment{
+func (s *Server) attach(ctx context.Context, b lockapi.Beneficiary, seen fsm.EventID) (events <-chan fsm.Outcome, err error) {
+	err = repeat(ctx, func() (err error) {
+		events, err = s.backend.Attach(ctx, lockapi.Attachment{
 			Session: b.Session, Incarnation: firstIncarnation, Renewal: fsm.Seq(randomNumber()), Seen: seen, Secret: b.Secret,
 		})
-		again := errors.Is(err, lockapi.ErrUnknown) || errors.Is(err, lockapi.ErrUnavailable)
-		if err == nil || !again || errors.Is(err, lockapi.ErrClosed) || ctx.Err() != nil {
-			return events, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, err
-		case <-time.After(againAfter):
-		}
-	}
+		return err
+	})
+	return events, err
 }
 
 // unattached does not tell a session that is gone from a wrong secret.
@@ -198,7 +191,7 @@ func (s *Server) unattached(w http.ResponseWriter, r *http.Request, err error) {
 // closeSession ends the session: what it holds is released.
 func (s *Server) closeSession(w http.ResponseWriter, r *http.Request, id string) {
 	b, ok := speaker(w, r, id)
-	if !ok {
+	if !ok || !decode(w, r, new(struct{})) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), changeTimeout)
