@@ -12,15 +12,14 @@ import (
 	bbolterrors "go.etcd.io/bbolt/errors"
 )
 
-// openBolt opens the file of log, term and vote. It is published whole, with
+// openBolt opens the file of term and vote. It is published whole, with
 // the instance of its directory in it, so that one that is not there or bears
 // another's number was never this directory's.
 func openBolt(dir string, me saved) (*raftboltdb.BoltStore, error) {
 	path := filepath.Join(dir, storeFile)
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		if me.bound() {
-			return nil, fmt.Errorf("%s is missing, though this node may have acknowledged what was in it (a partly wiped disk): "+
-				"empty the directory and let the node join as a new one", storeFile)
+			return nil, errMissing(storeFile)
 		}
 		if err := createBolt(path, me); err != nil {
 			return nil, err

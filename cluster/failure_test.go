@@ -110,7 +110,7 @@ func TestFailedDiskStopsTheNode(t *testing.T) {
 	w := newWorld(t, 3, nil)
 	leader := w.leader()
 	p := w.open(leader, time.Minute)
-	leader.storage.bolt.Close()
+	leader.storage.log.Close()
 	unknown := w.submit(leader, p.acquire("n", 0))
 	w.stops(leader, ErrStorage)
 	if got := unknown.answer(); !errors.Is(got.err, lockapi.ErrUnknown) {

@@ -18,12 +18,13 @@ const (
 	identityFile  = "identity.json"
 	lockFile      = "lock"
 	storeFile     = "raft.db"
+	logDir        = "log"
 	snapshotDir   = "snapshots"
 	temporaryFile = ".tmp" // suffix: a file that is not published yet
 )
 
 // identityVersion is raised when an older node could misread the file.
-const identityVersion = 1
+const identityVersion = 2
 
 // A ref names a node and the disk that it was.
 type ref struct {
@@ -105,7 +106,7 @@ func openIdentity(dir, id string) (_ *identity, err error) {
 
 // create makes the identity of a directory that has none and is empty.
 func (me *identity) create(id string) error {
-	for _, name := range []string{storeFile, snapshotDir} {
+	for _, name := range []string{storeFile, logDir, snapshotDir} {
 		if _, err := os.Lstat(filepath.Join(me.dir, name)); err == nil {
 			return fmt.Errorf("cluster: data directory %s has %s but no %s: part of it was lost; "+
 				"restore it whole, or empty it and let the node join as a new one", me.dir, name, identityFile)

@@ -150,15 +150,15 @@ func TestIdentityRefusesDamage(t *testing.T) {
 		"other promise": {func(s string) string { return strings.Replace(s, `"id":""`, `"id":"n7"`, 1) }, "checksum"},
 		"no json":       {func(s string) string { return s[1:] }, "damaged"},
 		"version": {func(string) string {
-			data, _ := encodeIdentity(saved{Version: 2, ref: ref{ID: "n1"}})
+			data, _ := encodeIdentity(saved{Version: identityVersion + 1, ref: ref{ID: "n1"}})
 			return string(data)
-		}, "version 2"},
+		}, "has version"},
 		"no id": {func(string) string {
-			data, _ := encodeIdentity(saved{Version: 1})
+			data, _ := encodeIdentity(saved{Version: identityVersion})
 			return string(data)
 		}, "node id"},
 		"short instance": {func(string) string {
-			body := `{"version":1,"id":"n1","instance":"00"}`
+			body := `{"version":2,"id":"n1","instance":"00"}`
 			return `{"identity":` + body + `,"crc32c":"` + identityCheck([]byte(body)) + `"}`
 		}, "hexadecimal"},
 	} {

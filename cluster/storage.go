@@ -1,12 +1,15 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+
+	"github.com/lockd-io/lockd/cluster/raftlog"
 )
 
 // Bounds of the storage.
@@ -14,9 +17,6 @@ const (
 	// logCacheEntries is what a follower that is a little behind is served from
 	// memory: half a second of full entries.
 	logCacheEntries = 512
-	// deleteStep is how many entries one transaction of a compaction deletes.
-	// The store has one writer; 8,192 at once held appends up for 300 ms.
-	deleteStep = 128
 	// snapshotsKept: the newest, and one to fall back on if it is damaged.
 	snapshotsKept = 2
 	// storePatience is how many election timeouts a write may take before the
@@ -35,9 +35,9 @@ const (
 	keyInstance = "lockd.instance"
 )
 
-// storage is what raft keeps on disk: the log, the term and the vote in one
-// file, and snapshots. What it has acknowledged survives a power cut. It stops
-// for good at the first write that fails or hangs.
+// storage is what raft keeps on disk: the log, the term and the vote, and
+// snapshots. What it has acknowledged survives a power cut. It stops for good at
+// the first write that fails or hangs.
 type storage struct {
 	logs   raft.LogStore
 	stable raft.StableStore
@@ -45,6 +45,7 @@ type storage struct {
 
 	guard   *guard
 	bolt    *raftboltdb.BoltStore
+	log     *raftlog.Log
 	running atomic.Bool // raft's own goroutines use it
 }
 
@@ -61,21 +62,24 @@ func openStorage(dir string, cfg *Config, fail func(error)) (*storage, error) {
 	}
 	s := &storage{guard: &guard{patience: max(storePatienceMin, storePatience*cfg.HeartbeatTimeout), fail: fail}}
 	logger := newHCLogger(cfg.Logger)
-	err = s.guard.recovered(storeFile, func() error {
+	err = s.guard.recovered("open", func() error {
+		if s.log, err = openLog(dir, me); err != nil {
+			return err
+		}
 		if s.bolt, err = openBolt(dir, me); err != nil {
 			return err
 		}
 		if s.snaps, err = openSnapshots(dir, logger); err != nil {
 			return err
 		}
-		if err := finishBootstrap(me, s.bolt, s.snaps); err != nil {
+		if err := finishBootstrap(me, s.bolt, s.log, s.snaps); err != nil {
 			return err
 		}
-		return verifyLog(s.bolt, s.snaps)
+		return fitLog(s.log, s.snaps)
 	})
 	if err == nil {
 		s.stable = guardedStable{s.bolt, s.guard, &s.running}
-		s.logs, err = raft.NewLogCache(logCacheEntries, guardedLogs{s.bolt, s.guard})
+		s.logs, err = raft.NewLogCache(logCacheEntries, guardedLogs{s.log, s.guard})
 	}
 	if err != nil {
 		s.Close()
@@ -101,24 +105,29 @@ func (s *storage) startRaft(conf *raft.Config, machine raft.FSM, trans raft.Tran
 // Close closes the files, unless a write hangs in one of them: then it would
 // hang too, and the process is about to end anyway.
 func (s *storage) Close() error {
-	if s.bolt == nil {
-		return nil
-	}
 	if s.guard.hangs() {
 		return fmt.Errorf("%w: left open, since a write hangs", ErrStorage)
 	}
-	return s.guard.recovered("close", s.bolt.Close)
+	return s.guard.recovered("close", func() (err error) {
+		if s.log != nil {
+			err = s.log.Close()
+		}
+		if s.bolt != nil {
+			err = errors.Join(err, s.bolt.Close())
+		}
+		return err
+	})
 }
 
 // finishBootstrap makes the store of a founder that died inside its bootstrap
 // empty again: the term is written first, then the entry, and the library
 // refuses to begin again in between. Nobody voted in that term: whoever could
 // have asked was not a member yet.
-func finishBootstrap(me saved, store *raftboltdb.BoltStore, snaps raft.SnapshotStore) error {
+func finishBootstrap(me saved, store raft.StableStore, log raft.LogStore, snaps raft.SnapshotStore) error {
 	if len(me.Owed) == 0 {
 		return nil
 	}
-	last, err := store.LastIndex()
+	last, err := log.LastIndex()
 	if err != nil || last > 0 {
 		return err
 	}
@@ -126,31 +135,4 @@ func finishBootstrap(me saved, store *raftboltdb.BoltStore, snaps raft.SnapshotS
 		return err
 	}
 	return store.SetUint64([]byte(keyTerm), 0)
-}
-
-// verifyLog reads what raft will read when it starts, because raft panics where
-// this returns an error: the log has no gap after the newest snapshot.
-func verifyLog(logs raft.LogStore, snaps raft.SnapshotStore) error {
-	list, err := snaps.List()
-	if err != nil {
-		return err
-	}
-	first := uint64(1)
-	if len(list) > 0 {
-		first = list[0].Index + 1
-	}
-	last, err := logs.LastIndex()
-	if err != nil {
-		return err
-	}
-	for index := first; index <= last; index++ {
-		var entry raft.Log
-		if err := logs.GetLog(index, &entry); err != nil {
-			return fmt.Errorf("entry %d of the log (%d..%d) does not read, or a snapshot is missing: %w", index, first, last, err)
-		}
-		if entry.Index != index {
-			return fmt.Errorf("entry %d of the log says that it is %d", index, entry.Index)
-		}
-	}
-	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -128,8 +127,13 @@ func TestStorageKeeps(t *testing.T) {
 
 func takeSnapshot(t *testing.T, s *openedStorage, index uint64) {
 	t.Helper()
+	takeSnapshotOf(t, s, index, 1)
+}
+
+func takeSnapshotOf(t *testing.T, s *openedStorage, index, term uint64) {
+	t.Helper()
 	_, trans := raft.NewInmemTransport("")
-	sink, err := s.snaps.Create(1, index, 1, raft.Configuration{}, 1, trans)
+	sink, err := s.snaps.Create(1, index, term, raft.Configuration{}, 1, trans)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,58 +236,117 @@ func TestStorageRefusesPartOfADirectory(t *testing.T) {
 		_, err = tryStorage(t, dir)
 		wantError(t, err, storeFile)
 	})
+	t.Run("bound without log", func(t *testing.T) {
+		dir := t.TempDir()
+		s := mustStorage(t, dir)
+		promiseSomebody(t, s.me)
+		s.close(t)
+		if err := os.RemoveAll(filepath.Join(dir, logDir)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := tryStorage(t, dir)
+		wantError(t, err, "log is missing")
+	})
+	t.Run("another's log", func(t *testing.T) {
+		dir, other := t.TempDir(), t.TempDir()
+		mustStorage(t, dir).close(t)
+		mustStorage(t, other).close(t)
+		if err := os.RemoveAll(filepath.Join(dir, logDir)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(filepath.Join(other, logDir), filepath.Join(dir, logDir)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := tryStorage(t, dir)
+		wantError(t, err, "another directory's")
+	})
 	t.Run("damaged page", func(t *testing.T) {
 		dir := t.TempDir()
 		s := mustStorage(t, dir)
-		if err := s.logs.StoreLogs(testLogs(1, 300)); err != nil {
+		for i := range 300 {
+			if err := s.stable.SetUint64([]byte{byte(i), byte(i >> 8)}, 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.close(t)
+		damageFile(t, filepath.Join(dir, storeFile), 2*4096) // all but the two meta pages, which alone have checksums
+		_, err := tryStorage(t, dir)
+		wantError(t, err, "damaged")
+	})
+	t.Run("damaged log", func(t *testing.T) {
+		dir := t.TempDir()
+		s := mustStorage(t, dir)
+		if err := s.logs.StoreLogs(testLogs(1, 3)); err != nil {
 			t.Fatal(err)
 		}
 		s.close(t)
-		path := filepath.Join(dir, storeFile)
-		data, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
+		segments, err := filepath.Glob(filepath.Join(dir, logDir, "*"))
+		if err != nil || len(segments) != 1 {
+			t.Fatal(segments, err)
 		}
-		for i := 2 * 4096; i < len(data); i++ { // all but the two meta pages, which alone have checksums
-			data[i] = 0xff
-		}
-		if err := os.WriteFile(path, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		damageFile(t, segments[0], 0)
 		_, err = tryStorage(t, dir)
-		wantError(t, err, "damaged")
+		wantError(t, err, "keep a copy")
 	})
 }
 
-func TestStorageRefusesALogWithAGap(t *testing.T) {
-	dir := t.TempDir()
-	s := mustStorage(t, dir)
-	if err := s.logs.StoreLogs(append(testLogs(1, 5), testLogs(11, 12)...)); err != nil {
+// damageFile overwrites a file from that byte on.
+func damageFile(t *testing.T, path string, from int) {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
 		t.Fatal(err)
 	}
-	s.close(t)
-	_, err := tryStorage(t, dir)
-	wantError(t, err, "entry 6 of the log (1..12)")
+	for i := from; i < len(data); i++ {
+		data[i] = 0xff
+	}
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
 
-	// As a follower's log is after it installed a snapshot.
-	if err := os.RemoveAll(dir); err != nil {
-		t.Fatal(err)
+// The log goes on where the newest snapshot ends, whatever came in between.
+func TestStorageFitsTheLogToItsSnapshot(t *testing.T) {
+	for name, tc := range map[string]struct {
+		first, last uint64 // of the log, all of term 1
+		index, term uint64 // of the snapshot; 0 is none
+		want        [2]uint64
+		refused     string
+	}{
+		"no snapshot":                   {first: 1, last: 9, want: [2]uint64{1, 9}},
+		"no snapshot, no beginning":     {first: 2, last: 9, refused: "a snapshot or a part of the log is missing"},
+		"trailing entries":              {first: 3, last: 9, index: 5, term: 1, want: [2]uint64{3, 9}},
+		"it ends with the snapshot":     {first: 3, last: 5, index: 5, term: 1, want: [2]uint64{3, 5}},
+		"it begins after it":            {first: 6, last: 9, index: 5, term: 1, want: [2]uint64{6, 9}},
+		"a gap":                         {first: 7, last: 9, index: 5, term: 1, refused: "the log begins with entry 7"},
+		"installed far ahead":           {first: 1, last: 4, index: 90, term: 3},
+		"installed over another's":      {first: 1, last: 9, index: 5, term: 2},
+		"installed over another's, end": {first: 1, last: 5, index: 5, term: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s := mustStorage(t, dir)
+			if err := s.logs.StoreLogs(testLogs(tc.first, tc.last)); err != nil {
+				t.Fatal(err)
+			}
+			if tc.index > 0 {
+				takeSnapshotOf(t, s, tc.index, tc.term)
+			}
+			s.close(t)
+			s, err := tryStorage(t, dir)
+			if tc.refused != "" {
+				wantError(t, err, tc.refused)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantLogs(t, s.logs, tc.want[0], tc.want[1])
+			if err := s.logs.StoreLogs(testLogs(max(tc.want[1], tc.index)+1, max(tc.want[1], tc.index)+2)); err != nil {
+				t.Fatal("cannot go on:", err)
+			}
+		})
 	}
-	s = mustStorage(t, dir)
-	if err := s.logs.StoreLogs(append(testLogs(1, 5), testLogs(11, 12)...)); err != nil {
-		t.Fatal(err)
-	}
-	takeSnapshot(t, s, 10)
-	s.close(t)
-	s = mustStorage(t, dir)
-	s.close(t)
-
-	// The snapshots are lost, the log that they stood for has been cut.
-	if err := os.RemoveAll(filepath.Join(dir, snapshotDir)); err != nil {
-		t.Fatal(err)
-	}
-	_, err = tryStorage(t, dir)
-	wantError(t, err, "a snapshot is missing")
 }
 
 // A founder that died between the two writes of its bootstrap can bootstrap.
@@ -463,61 +526,6 @@ func TestStorageClosesWhileAWriteHangs(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-}
-
-func TestDeleteRangeInSteps(t *testing.T) {
-	for name, tc := range map[string]struct {
-		logs      []*raft.Log
-		low, high uint64
-		want      [][2]uint64
-	}{
-		"prefix":              {testLogs(1, 1000), 1, 300, [][2]uint64{{1, 128}, {129, 256}, {257, 300}}},
-		"prefix from below":   {testLogs(100, 1000), 1, 300, [][2]uint64{{100, 227}, {228, 300}}},
-		"suffix":              {testLogs(1, 1000), 300, 1000, [][2]uint64{{300, 1000}}},
-		"suffix and more":     {testLogs(1, 1000), 300, 2000, [][2]uint64{{300, 2000}}},
-		"all":                 {testLogs(1, 1000), 1, 1000, [][2]uint64{{1, 1000}}},
-		"middle":              {testLogs(1, 1000), 10, 20, [][2]uint64{{10, 20}}},
-		"prefix that is gone": {testLogs(500, 1000), 1, 300, nil},
-	} {
-		t.Run(name, func(t *testing.T) {
-			store := newFakeStore()
-			logs, _ := guarded(store, time.Hour)
-			if err := logs.StoreLogs(tc.logs); err != nil {
-				t.Fatal(err)
-			}
-			if err := logs.DeleteRange(tc.low, tc.high); err != nil {
-				t.Fatal(err)
-			}
-			if !slices.Equal(store.deleted, tc.want) {
-				t.Fatalf("%v, want %v", store.deleted, tc.want)
-			}
-		})
-	}
-}
-
-// The steps go from one entry that exists to the next, over the gap that a
-// snapshot left, and the store really deletes all of them.
-func TestDeleteRangeOverAGap(t *testing.T) {
-	s := mustStorage(t, t.TempDir())
-	if err := s.logs.StoreLogs(append(testLogs(1, 200), testLogs(1_000_000, 1_000_600)...)); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.logs.DeleteRange(1, 1_000_300); err != nil {
-		t.Fatal(err)
-	}
-	wantLogs(t, s.logs, 1_000_301, 1_000_600)
-	for index := uint64(1_000_301); index <= 1_000_600; index++ {
-		if err := s.logs.GetLog(index, new(raft.Log)); err != nil {
-			t.Fatal(index, err)
-		}
-	}
-	if err := s.logs.GetLog(1_000_300, new(raft.Log)); !errors.Is(err, raft.ErrLogNotFound) {
-		t.Fatal(err)
-	}
-	if err := s.logs.DeleteRange(1_000_400, 1_000_600); err != nil {
-		t.Fatal(err)
-	}
-	wantLogs(t, s.logs, 1_000_301, 1_000_399)
 }
 
 type noMachine struct{}

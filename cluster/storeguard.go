@@ -126,36 +126,14 @@ func (l guardedLogs) StoreLogs(entries []*raft.Log) error {
 	return err
 }
 
-// DeleteRange deletes a prefix in steps, between which appends get their turn;
-// a crash in between leaves a longer log. A suffix goes in one
-// transaction: a crash between two would leave a gap.
 func (l guardedLogs) DeleteRange(low, high uint64) error {
-	last, err := l.LastIndex()
-	if err != nil {
-		return err
-	}
-	if high >= last {
-		return l.delete(low, high)
-	}
-	for {
-		first, err := l.FirstIndex()
-		if err != nil {
-			return err
-		}
-		if first < low { // not a prefix
-			return l.delete(low, high)
-		}
-		if first > high {
-			return nil
-		}
-		if err := l.delete(first, min(high, first+deleteStep-1)); err != nil {
-			return err
-		}
-	}
+	return l.guard.write("delete from the log", func() error { return l.store.DeleteRange(low, high) })
 }
 
-func (l guardedLogs) delete(low, high uint64) error {
-	return l.guard.write("delete from the log", func() error { return l.store.DeleteRange(low, high) })
+// IsMonotonic implements raft.MonotonicLogStore.
+func (l guardedLogs) IsMonotonic() bool {
+	store, ok := l.store.(raft.MonotonicLogStore)
+	return ok && store.IsMonotonic()
 }
 
 // guardedStable is term and vote behind the guard.

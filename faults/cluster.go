@@ -130,5 +130,50 @@ func clusterFaults() []fault {
 			file: "cluster/former.go", old: "o.formation.hinted(o.now(), o.hints())", new: "_ = o.hints",
 			pkg: pkg, test: "TestLateJoinerFindsTheCluster",
 		},
+		{
+			name: "log: what follows a damaged write is not looked at", property: "S4: nothing acknowledged is lost",
+			file: "cluster/raftlog/open.go", old: "err == nil && h.write > r.log.write+1", new: "err == nil && h.write > r.log.write+1<<40",
+			pkg: "./cluster/raftlog", test: "TestDamageIsNoShorterLog",
+		},
+		{
+			name: "log: a torn write is kept", property: "S4: nothing acknowledged is lost",
+			file: "cluster/raftlog/open.go", old: "if h.flags&flagLast == 0 {", new: "if h.flags&flagLast == 0 && len(write) > 9 {",
+			pkg: "./cluster/raftlog", test: "TestTornWriteIsDropped|TestLogProperties",
+		},
+		{
+			name: "log: what a torn write left stays", property: "S4: nothing acknowledged is lost",
+			file: "cluster/raftlog/open.go", old: "end > l.offset {\n\t\ttorn", new: "end < 0 {\n\t\ttorn",
+			pkg: "./cluster/raftlog", test: "TestTornWriteLeavesNothing",
+		},
+		{
+			name: "log: a segment that is lost was never there", property: "S4: nothing acknowledged is lost",
+			file: "cluster/raftlog/open.go", old: "case ended && len(rest) == 0:", new: "case ended && len(rest) > 9:",
+			pkg: "./cluster/raftlog", test: "TestDamageOfFiles",
+		},
+		{
+			name: "log: a segment without its end is the last", property: "S4: nothing acknowledged is lost",
+			file: "cluster/raftlog/open.go", old: "case len(rest) > 0:", new: "case len(rest) > 9:",
+			pkg: "./cluster/raftlog", test: "TestDamageIsNoShorterLog",
+		},
+		{
+			name: "log: it goes on after a write that failed", property: "S4: nothing acknowledged is lost",
+			file: "cluster/raftlog/append.go", old: "if l.failed != nil {", new: "if false {",
+			pkg: "./cluster/raftlog", test: "TestCrashAtEveryStepOfRotation",
+		},
+		{
+			name: "log: another's segments are taken", property: "S4: nothing acknowledged is lost",
+			file: "cluster/raftlog/segment.go", old: "if !bytes.Equal(header[32:48], mark[:]) {", new: "if !bytes.Equal(mark[:], mark[:]) {",
+			pkg: "./cluster/raftlog", test: "TestLogOfAnother",
+		},
+		{
+			name: "node: a log of another history is kept after an installed snapshot", property: "S1: one state",
+			file: "cluster/logstore.go", old: "if entry.Term == snapshot.Term {", new: "if true {",
+			pkg: pkg, test: "TestStorageFitsTheLogToItsSnapshot",
+		},
+		{
+			name: "node: raft is not told that the log has no gaps", property: "a node that installed a snapshot goes on",
+			file: "cluster/storeguard.go", old: "return ok && store.IsMonotonic()", new: "return ok && store.IsMonotonic() && false",
+			pkg: pkg, test: "TestInstalledSnapshotSendsAgain|TestInstalledSnapshotLosesNobody",
+		},
 	}
 }

@@ -19,6 +19,9 @@ func lonely(dir string, port int, more ...string) []string {
 		"--bootstrap-expect", "1", "--log-level", "error"}, more...)
 }
 
+// segment is the first of a node's log.
+const segment = "log/0000000000000001.log"
+
 // lived is the directory of a node that has served, and was stopped.
 func lived(t *testing.T, port int) string {
 	t.Helper()
@@ -36,7 +39,7 @@ func lived(t *testing.T, port int) string {
 func sameFiles(t *testing.T, dir string) func() {
 	t.Helper()
 	read := func() (text string) {
-		for _, name := range []string{"identity.json", "raft.db"} {
+		for _, name := range []string{"identity.json", "raft.db", segment} {
 			b, _ := os.ReadFile(filepath.Join(dir, name))
 			text += fmt.Sprintf("%s %x\n", name, b)
 		}
@@ -66,6 +69,15 @@ func badNodes(t *testing.T) []refusal {
 			return command(lonely(dir, port)...)(t)
 		}
 	}
+	without := func(file string) func(*testing.T) (string, string) {
+		return func(t *testing.T) (string, string) {
+			dir := lived(t, port)
+			if err := os.RemoveAll(filepath.Join(dir, file)); err != nil {
+				t.Fatal(err)
+			}
+			return command(lonely(dir, port)...)(t)
+		}
+	}
 	occupied := func(port int) func(*testing.T) (string, string) {
 		return func(t *testing.T) (string, string) {
 			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
@@ -80,20 +92,19 @@ func badNodes(t *testing.T) []refusal {
 	config := filepath.Join(t.TempDir(), "lockd.yaml")
 	writeFile(t, config, "node-id: a\nlisten-on: 127.0.0.1:1\n")
 	return []refusal{
-		{"a log that was cut off", damage("raft.db", func(b []byte) []byte { return b[:2*4096+8] }), "exit 1", "keep a copy"},
-		{"a log of zeros", damage("raft.db", func(b []byte) []byte { return make([]byte, len(b)) }), "exit 1", "keep a copy"},
+		{"votes that were cut off", damage("raft.db", func(b []byte) []byte { return b[:2*4096+8] }), "exit 1", "keep a copy"},
+		{"votes that are zeros", damage("raft.db", func(b []byte) []byte { return make([]byte, len(b)) }), "exit 1", "keep a copy"},
+		{"a log that was cut off", damage(segment, func(b []byte) []byte { return b[:200] }), "exit 1", "keep a copy"},
+		{"a log of zeros", damage(segment, func(b []byte) []byte { return make([]byte, len(b)) }), "exit 1", "keep a copy"},
+		{"a log with a flipped bit", damage(segment, func(b []byte) []byte { b[100] ^= 4; return b }), "exit 1", "keep a copy"},
 		{"an identity that was changed", damage("identity.json", func(b []byte) []byte {
 			return []byte(strings.Replace(string(b), `"a"`, `"b"`, 1))
 		}), "exit 1", "keep a copy"},
 		{"an identity that is no JSON", damage("identity.json", func(b []byte) []byte { return b[:len(b)/2] }), "exit 1", "keep a copy"},
 		{"an identity that is empty", damage("identity.json", func([]byte) []byte { return nil }), "exit 1", "keep a copy"},
-		{"a directory of which the log is gone", func(t *testing.T) (string, string) {
-			dir := lived(t, port)
-			if err := os.Remove(filepath.Join(dir, "raft.db")); err != nil {
-				t.Fatal(err)
-			}
-			return command(lonely(dir, port)...)(t)
-		}, "exit 1", "empty the directory"},
+		{"a directory of which the votes are gone", without("raft.db"), "exit 1", "empty the directory"},
+		{"a directory of which the log is gone", without("log"), "exit 1", "empty the directory"},
+		{"a log of which all is gone", without(segment), "exit 1", "keep a copy"},
 		{"a directory of another node", func(t *testing.T) (string, string) {
 			dir := lived(t, port)
 			defer sameFiles(t, dir)()
@@ -114,18 +125,13 @@ func badNodes(t *testing.T) []refusal {
 		}, "exit 1", "make room"},
 		{"a disk that becomes full", func(t *testing.T) (string, string) {
 			dir := t.TempDir()
-			must(t, "mount", "-t", "tmpfs", "-o", "size=96k", "tmpfs", dir)
+			// Room for one segment of the log, not for the next.
+			must(t, "mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", dir)
 			defer must(t, "umount", dir)
 			p := start(t, exec.Command(binary, lonely(filepath.Join(dir, "data"), port)...))
 			eventually(t, "it is ready", func() bool { return strings.Contains(p.out.String(), "ready ") })
-			for i := 0; p.running(); i++ {
-				name := fmt.Sprintf("%d%s", i, strings.Repeat("n", 500))
-				filler := start(t, exec.Command(binary, "run", "--wait", "0", "--endpoints", fmt.Sprintf("127.0.0.1:%d", port), name, "--", "true"))
-				// It ends though the node may stop between any two of its questions.
-				if code := filler.wait(t); code != 0 && code != 69 {
-					t.Errorf("who tries exits %d:\n%s", code, filler.log.String())
-				}
-			}
+			filler := start(t, exec.Command(binary, "bench", "--endpoints", fmt.Sprintf("127.0.0.1:%d", port), "--clients", "256", "--duration", "10m"))
+			defer filler.kill()
 			return fmt.Sprintf("exit %d", p.wait(t)), p.log.String()
 		}, "exit 70", "make room"},
 		{"a port in use", occupied(port), "exit 1", "on another port"},

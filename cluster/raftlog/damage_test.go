@@ -139,6 +139,25 @@ func TestTornSectorsAreDropped(t *testing.T) {
 	}
 }
 
+// What a torn write left must not be found again where the log ends later.
+func TestTornWriteLeavesNothing(t *testing.T) {
+	dir := testDir(t)
+	l := mustOpen(t, dir)
+	mustStore(t, l, testEntries(1, 3, 1)...)
+	from := l.offset
+	mustStore(t, l, testEntries(4, 6, 1)...)
+	tear := l.tail.file
+	if _, err := tear.WriteAt(make([]byte, recordHeader), from); err != nil { // of entry 4; 5 and 6 are whole
+		t.Fatal(err)
+	}
+	l.Close()
+	l = mustOpen(t, dir)
+	wantContent(t, l, testEntries(1, 3, 1))
+	mustStore(t, l, testEntries(4, 4, 1)...) // as long as the torn one
+	l.Close()
+	wantContent(t, mustOpen(t, dir), testEntries(1, 4, 1))
+}
+
 // Whatever byte is damaged: the log is refused, or it has all that was
 // acknowledged before the write that the byte is in, and that is the last.
 func TestDamageIsNoShorterLog(t *testing.T) {
