@@ -13,9 +13,9 @@ func systemClock() func() time.Duration {
 	if unix.ClockGettime(unix.CLOCK_BOOTTIME, &first) != nil {
 		return processClock()
 	}
-	return func() time.Duration {
+	return newBootClock(mappedClocks(), func() time.Duration {
 		var now unix.Timespec
 		_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &now) // it has worked above
 		return time.Duration(now.Nano())
-	}
+	}).now
 }
