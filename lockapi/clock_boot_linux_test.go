@@ -12,7 +12,9 @@ type fakeMachine struct {
 	pause                 time.Duration // of the process, while it asks
 }
 
-func (m *fakeMachine) run(d time.Duration) { m.wall, m.monotonic, m.boot = m.wall+d, m.monotonic+d, m.boot+d }
+func (m *fakeMachine) run(d time.Duration) {
+	m.wall, m.monotonic, m.boot = m.wall+d, m.monotonic+d, m.boot+d
+}
 
 func (m *fakeMachine) sleep(d time.Duration) { m.wall, m.boot = m.wall+d, m.boot+d }
 
