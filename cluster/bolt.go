@@ -10,6 +10,8 @@ import (
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
 	bbolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/lockd-io/lockd/cluster/raftlog"
 )
 
 // openBolt opens the file of term and vote. It is published whole, with
@@ -62,7 +64,7 @@ func createBolt(path string, me saved) error {
 	if err := os.Rename(temporary, path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return raftlog.SyncDir(filepath.Dir(path))
 }
 
 // checkBolt visits every page that holds a key. The library does so too when it

@@ -5,7 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
+
+	"github.com/lockd-io/lockd/cluster/raftlog"
 )
 
 // makePrivateDir makes dir, for its owner only, in a way that survives a power
@@ -22,7 +23,7 @@ func makePrivateDir(dir string) error {
 		if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
-		if err := syncDir(parent); err != nil {
+		if err := raftlog.SyncDir(parent); err != nil {
 			return err
 		}
 	}
@@ -67,18 +68,5 @@ func writeDurably(path string, data []byte, step func(name string) error) error 
 	if err := at("sync directory"); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes the names in dir durable.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil // a directory cannot be flushed there
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return raftlog.SyncDir(filepath.Dir(path))
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/lockd-io/lockd/cluster/raftlog"
 )
 
 // openSnapshots opens the snapshots and removes what crashes left half done,
@@ -74,5 +76,5 @@ func (p privateSink) Close() error {
 	if err := p.SnapshotSink.Close(); err != nil {
 		return err
 	}
-	return syncDir(p.path)
+	return raftlog.SyncDir(p.path)
 }

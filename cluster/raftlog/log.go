@@ -84,7 +84,7 @@ func create(dir string, mark Mark, size int64, at step) error {
 	if err := os.Rename(building, dir); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(filepath.Clean(dir)))
+	return SyncDir(filepath.Dir(filepath.Clean(dir)))
 }
 
 // IsMonotonic tells Raft that no index may be left out: it then empties the log

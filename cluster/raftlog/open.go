@@ -231,7 +231,7 @@ func (r *recovery) mend(s *segment) error {
 	if err := s.file.Sync(); err != nil {
 		return err
 	}
-	return syncDir(l.dir)
+	return SyncDir(l.dir)
 }
 
 // extent is where the zeros begin that data ends with.

@@ -80,7 +80,7 @@ func createSegment(dir string, mark Mark, number, first uint64, size int64, at s
 		{"header", func() error { _, err := file.WriteAt(header, 0); return err }},
 		{"flush", file.Sync},
 		{"rename", func() error { return os.Rename(path+temporary, path) }},
-		{"flush directory", func() error { return syncDir(dir) }},
+		{"flush directory", func() error { return SyncDir(dir) }},
 	} {
 		if err := at.do(do.name); err != nil {
 			return nil, err
@@ -149,8 +149,8 @@ func (s *segment) unlink(dir string) error {
 	return err
 }
 
-// syncDir makes the names in dir durable.
-func syncDir(dir string) error {
+// SyncDir makes the names in dir durable.
+func SyncDir(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil // a directory cannot be flushed there
 	}
