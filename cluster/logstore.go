@@ -51,8 +51,9 @@ func (i instance) mark() (mark raftlog.Mark) {
 // fitLog makes the log go on where the newest snapshot ends, or after it begins.
 // raft installs a snapshot first and empties the log then; after a crash in
 // between the log may be of another history, and if this node came to lead, it
-// would send that to others. It refuses a log with a gap after the snapshot:
-// raft panics there.
+// would send that to others. It refuses a log with a gap after the snapshot,
+// where raft panics; and a snapshot that does not read and has no log to stand
+// in for it, in place of which raft would take the one before.
 func fitLog(log raft.LogStore, snaps raft.SnapshotStore) error {
 	list, err := snaps.List()
 	if err != nil {
@@ -63,21 +64,14 @@ func fitLog(log raft.LogStore, snaps raft.SnapshotStore) error {
 		return err
 	}
 	last, err := log.LastIndex()
-	if err != nil || last == 0 {
+	if err != nil {
 		return err
 	}
-	var snapshot raft.SnapshotMeta // of nothing, if there is none
-	if len(list) > 0 {
-		snapshot = *list[0]
+	if len(list) == 0 {
+		return refuseGap(first, 0)
 	}
-	if first > snapshot.Index+1 {
-		return fmt.Errorf("the log begins with entry %d and the newest snapshot ends with %d: a snapshot or a part of the log is missing (%s)",
-			first, snapshot.Index, damaged)
-	}
-	if snapshot.Index == 0 || first == snapshot.Index+1 {
-		return nil
-	}
-	if last >= snapshot.Index {
+	snapshot := list[0]
+	if first > 0 && first <= snapshot.Index && snapshot.Index <= last {
 		var entry raft.Log
 		if err := log.GetLog(snapshot.Index, &entry); err != nil {
 			return err
@@ -86,5 +80,32 @@ func fitLog(log raft.LogStore, snaps raft.SnapshotStore) error {
 			return nil
 		}
 	}
+	if err := refuseGap(first, snapshot.Index); err != nil {
+		return err
+	}
+	if err := checkSnapshot(snaps, snapshot.ID); err != nil {
+		return err
+	}
+	if first > snapshot.Index || last == 0 {
+		return nil
+	}
 	return log.DeleteRange(first, last)
+}
+
+// refuseGap refuses a log whose first entry does not follow a snapshot's last.
+func refuseGap(first, snapshot uint64) error {
+	if first <= snapshot+1 {
+		return nil
+	}
+	return fmt.Errorf("the log begins with entry %d and the newest snapshot ends with %d: a snapshot or a part of the log is missing (%s)",
+		first, snapshot, damaged)
+}
+
+// checkSnapshot reads a snapshot and compares its checksum.
+func checkSnapshot(snaps raft.SnapshotStore, id string) error {
+	_, content, err := snaps.Open(id)
+	if err != nil {
+		return fmt.Errorf("snapshot %s: %w (%s)", id, err, damaged)
+	}
+	return content.Close()
 }

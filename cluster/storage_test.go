@@ -349,6 +349,29 @@ func TestStorageFitsTheLogToItsSnapshot(t *testing.T) {
 	}
 }
 
+// Without its log, a snapshot that is damaged is not replaced by the one before.
+func TestStorageRefusesADamagedSnapshot(t *testing.T) {
+	for name, logs := range map[string][]*raft.Log{"no log": nil, "another's log": testLogs(1, 9), "an old log": testLogs(1, 3)} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s := mustStorage(t, dir)
+			if err := s.logs.StoreLogs(logs); err != nil {
+				t.Fatal(err)
+			}
+			takeSnapshotOf(t, s, 2, 1)
+			takeSnapshotOf(t, s, 5, 7)
+			list, err := s.snaps.List()
+			if err != nil || len(list) != 2 || list[0].Index != 5 {
+				t.Fatal(list, err)
+			}
+			s.close(t)
+			damageFile(t, filepath.Join(dir, snapshotDir, list[0].ID, "state.bin"), 0)
+			_, err = tryStorage(t, dir)
+			wantError(t, err, "snapshot "+list[0].ID)
+		})
+	}
+}
+
 // A founder that died between the two writes of its bootstrap can bootstrap.
 func TestStorageFinishesABootstrap(t *testing.T) {
 	dir := t.TempDir()

@@ -175,5 +175,10 @@ func clusterFaults() []fault {
 			file: "cluster/storeguard.go", old: "return ok && store.IsMonotonic()", new: "return ok && store.IsMonotonic() && false",
 			pkg: pkg, test: "TestInstalledSnapshotSendsAgain|TestInstalledSnapshotLosesNobody",
 		},
+		{
+			name: "node: for a damaged snapshot the one before will do", property: "S4: nothing acknowledged is lost",
+			file: "cluster/logstore.go", old: "err := checkSnapshot(snaps, snapshot.ID); err != nil", new: "err := error(nil); err != nil",
+			pkg: pkg, test: "TestStorageRefusesADamagedSnapshot",
+		},
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -205,7 +207,11 @@ func TestDamageOfFiles(t *testing.T) {
 			w.put(t, dir, name, data)
 			// A lost segment in the middle looks like a beginning that was deleted:
 			// there the log must at least not seem to be longer at its beginning.
+			before := readAll(t, dir)
 			l, err := open(dir, testMark, testSize, nil)
+			if !maps.EqualFunc(before, readAll(t, dir), bytes.Equal) {
+				t.Fatalf("%s %s: changed", name, what)
+			}
 			if err == nil {
 				begin, _ := l.FirstIndex()
 				l.Close()
@@ -225,6 +231,52 @@ func TestDamageOfFiles(t *testing.T) {
 	}
 	if _, err := open(dir, testMark, testSize, nil); !errors.Is(err, ErrDamaged) {
 		t.Fatal(err)
+	}
+}
+
+func readAll(t testing.TB, dir string) map[string][]byte {
+	t.Helper()
+	files := map[string][]byte{}
+	for _, path := range segmentFiles(t, dir) {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[path] = data
+	}
+	return files
+}
+
+// Segments that a power cut brought back are in nobody's way, and go with the
+// next that are deleted.
+func TestSegmentsThatCameBack(t *testing.T) {
+	dir := testDir(t)
+	l := mustOpen(t, dir)
+	for i := uint64(1); i <= 200; i++ {
+		mustStore(t, l, testEntries(i, i, 1)...)
+	}
+	first := segmentFiles(t, dir)[0]
+	data, err := os.ReadFile(first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.DeleteRange(1, 150); err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	if err := os.WriteFile(first, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l = mustOpen(t, dir)
+	if begin, _ := l.FirstIndex(); begin < 50 {
+		t.Fatal("begins with", begin)
+	}
+	if err := l.DeleteRange(0, 190); err != nil {
+		t.Fatal(err)
+	}
+	wantContent(t, l, testEntries(191, 200, 1))
+	if _, err := os.Lstat(first); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal("it is there still:", err)
 	}
 }
 

@@ -57,6 +57,7 @@ type Log struct {
 	segments []*segment // oldest first; the last is tail
 	first    uint64     // index of places[0]
 	places   []place
+	stale    []uint64 // segments of before, which were to be unlinked
 }
 
 // Create makes an empty log of mark's in dir, which must not exist. After a
@@ -147,8 +148,8 @@ func (l *Log) DeleteRange(low, high uint64) error {
 	if err != nil {
 		return err
 	}
-	for _, s := range dead { // oldest first: a crash leaves a run of them
-		if err := s.unlink(l.dir); err != nil {
+	for _, number := range dead { // oldest first: a crash leaves a run of them
+		if err := unlink(l.dir, number); err != nil {
 			return err
 		}
 	}
@@ -157,7 +158,7 @@ func (l *Log) DeleteRange(low, high uint64) error {
 
 // forget deletes entries in memory, and returns the segments, closed, that none
 // is in any more.
-func (l *Log) forget(low, high uint64) (dead []*segment, err error) {
+func (l *Log) forget(low, high uint64) (dead []uint64, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	last := l.lastLocked()
@@ -178,12 +179,11 @@ func (l *Log) forget(low, high uint64) (dead []*segment, err error) {
 	if len(l.places) > 0 {
 		used = l.places[0].segment
 	}
-	for len(l.segments) > 0 && l.segments[0] != used {
-		dead = append(dead, l.segments[0])
+	dead, l.stale = l.stale, nil
+	for l.segments[0] != used {
+		dead = append(dead, l.segments[0].number)
+		err = errors.Join(err, l.segments[0].file.Close())
 		l.segments = l.segments[1:]
-	}
-	for _, s := range dead {
-		err = errors.Join(err, s.file.Close())
 	}
 	return dead, err
 }

@@ -13,15 +13,15 @@ import (
 
 // Open opens the log in dir, which must be mark's, and reads all of it. It
 // drops a write that a crash tore. fs.ErrNotExist if there is no log there,
-// ErrDamaged if it lost anything else.
+// ErrDamaged if it lost anything else: then nothing in it is changed.
 func Open(dir string, mark Mark) (*Log, error) { return open(dir, mark, SegmentSize, nil) }
 
 func open(dir string, mark Mark, size int64, at step) (_ *Log, err error) {
-	numbers, err := list(dir)
+	numbers, stale, err := list(dir)
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{dir: dir, mark: mark, segmentSize: size, step: at}
+	l := &Log{dir: dir, mark: mark, segmentSize: size, step: at, stale: stale}
 	defer func() {
 		if err != nil {
 			closeAll(l.segments)
@@ -42,40 +42,30 @@ func open(dir string, mark Mark, size int64, at step) (_ *Log, err error) {
 }
 
 // list is the numbers of the segments in dir: the last run of them without a
-// gap. What is before a gap was unlinked, and a power cut forgot a part of that.
-// It removes that and what creations left half done.
-func list(dir string) ([]uint64, error) {
+// gap, and what is before that. As a rule that was unlinked, and a power cut
+// forgot a part of it.
+func list(dir string) (run, stale []uint64, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var numbers []uint64
 	for _, entry := range entries {
 		name := entry.Name()
-		if strings.HasSuffix(name, segmentSuffix+temporary) {
-			if err := os.Remove(filepath.Join(dir, name)); err != nil {
-				return nil, err
-			}
-		}
 		number, err := strconv.ParseUint(strings.TrimSuffix(name, segmentSuffix), 16, 64)
 		if err == nil && name == segmentName(number) {
 			numbers = append(numbers, number)
 		}
 	}
 	if len(numbers) == 0 {
-		return nil, damagedf("%s has no segment", filepath.Base(dir))
+		return nil, nil, damagedf("%s has no segment", filepath.Base(dir))
 	}
 	slices.Sort(numbers)
 	from := len(numbers) - 1
 	for from > 0 && numbers[from-1] == numbers[from]-1 {
 		from--
 	}
-	for _, number := range numbers[:from] {
-		if err := os.Remove(filepath.Join(dir, segmentName(number))); err != nil {
-			return nil, err
-		}
-	}
-	return numbers[from:], nil
+	return numbers[from:], numbers[:from], nil
 }
 
 // A recovery replays the writes of the segments into the log.
@@ -207,7 +197,7 @@ func (r *recovery) unmake(s *segment, rest []*segment) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(next.file.Close(), next.unlink(r.log.dir))
+	return errors.Join(next.file.Close(), unlink(r.log.dir, next.number))
 }
 
 // mend makes the tail as if the torn write had never been, and durable what is

@@ -140,9 +140,9 @@ func openSegment(dir string, mark Mark, number uint64) (_ *segment, err error) {
 // another.
 func seedOf(header []byte) uint32 { return crc32.Checksum(header, castagnoli) }
 
-// unlink removes the segment from the log. It stays open for whoever reads.
-func (s *segment) unlink(dir string) error {
-	err := os.Remove(filepath.Join(dir, segmentName(s.number)))
+// unlink removes a segment from the log.
+func unlink(dir string, number uint64) error {
+	err := os.Remove(filepath.Join(dir, segmentName(number)))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
