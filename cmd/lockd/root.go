@@ -105,12 +105,12 @@ A flag on the command line wins.`,
   lockd run demo -- sleep 10       # in another: hold "demo" for ten seconds
   lockd ls                         # who holds what
   source <(lockd completion bash)  # or zsh, fish, powershell: see its --help`,
-		Version:           version(),
+		Version:           thisBuild().Version,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		PersistentPreRunE: fromEnvironment,
 	}
-	root.SetVersionTemplate(described() + "\n")
+	root.SetVersionTemplate(thisBuild().String() + "\n")
 	root.AddCommand(newDev(), newServe(), newRun(), newList(), newShow(), newStatus(), newMembers(), newBench(), newVersion())
 	return root
 }

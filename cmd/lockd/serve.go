@@ -110,7 +110,7 @@ func serve(ctx context.Context, f *serveFlags, stdout, stderr io.Writer) error {
 	if err != nil {
 		return inFlags(err)
 	}
-	s.log.Info("started", "version", version(), "listen", s.address(), "data_dir", f.config.DataDir)
+	s.log.Info("started", "version", thisBuild().Version, "listen", s.address(), "data_dir", f.config.DataDir)
 	if err := s.node.WaitReady(ctx); err == nil {
 		fmt.Fprintf(stdout, "ready node=%s listen=%s\n", f.config.ID, s.address())
 		manager.tell("READY=1")

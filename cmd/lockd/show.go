@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -94,7 +95,12 @@ func newShow() *cobra.Command {
 free name is no error: show says so and exits with 0; with --json its kind is "".` + lookHelp,
 		Example: `  lockd show deploy
   lockd show deploy --json | jq -r '.holders[0].token'`,
-		Args:              cobra.ExactArgs(1),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return errors.New("which lock? give one name: lockd show NAME (lockd ls lists them)")
+			}
+			return nil
+		},
 		ValidArgsFunction: c.offer,
 		RunE: func(command *cobra.Command, args []string) error {
 			if !fsm.ValidName(args[0]) {

@@ -9,46 +9,65 @@ import (
 )
 
 func newVersion() *cobra.Command {
-	return &cobra.Command{
-		Use:               "version",
-		Short:             "Print the version",
-		Example:           "  lockd version",
+	var asJSON bool
+	command := &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Example: `  lockd version
+  lockd version --json | jq -r .version`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(command *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(command.OutOrStdout(), described())
+			if asJSON {
+				return failed(indented(command.OutOrStdout(), thisBuild()))
+			}
+			_, err := fmt.Fprintln(command.OutOrStdout(), thisBuild())
 			return failed(err)
 		},
 	}
+	command.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
+	return command
 }
 
-// described is the version with all that is known of it.
-func described() string { return fmt.Sprintf("lockd %s (%s)", version(), platform()) }
-
-// version is the module's, as the go command recorded it.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" {
-		return "(devel)"
-	}
-	return info.Main.Version
+// A build is what this program was built from and for, as the go command
+// recorded it.
+type build struct {
+	Version  string `json:"version"`            // the module's
+	Revision string `json:"revision,omitempty"` // not known of what was built outside of a repository
+	Modified bool   `json:"modified,omitempty"`
+	Go       string `json:"go"`
+	OS       string `json:"os"`
+	Arch     string `json:"arch"`
 }
 
-// platform is what it was built from and for. The revision is missing from
-// what was not built in a repository.
-func platform() string {
-	text := fmt.Sprintf("%s %s/%s", runtime.Version(), runtime.GOOS, runtime.GOARCH)
+func thisBuild() build {
+	b := build{Version: "(devel)", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return text
+		return b
+	}
+	if info.Main.Version != "" {
+		b.Version = info.Main.Version
 	}
 	for _, s := range info.Settings {
-		switch {
-		case s.Key == "vcs.revision":
-			text += " " + s.Value
-		case s.Key == "vcs.modified" && s.Value == "true":
-			text += " modified"
+		switch s.Key {
+		case "vcs.revision":
+			b.Revision = s.Value
+		case "vcs.modified":
+			b.Modified = s.Value == "true"
 		}
 	}
-	return text
+	return b
+}
+
+// String is the build in one line.
+func (b build) String() string {
+	text := fmt.Sprintf("lockd %s (%s %s/%s", b.Version, b.Go, b.OS, b.Arch)
+	if b.Revision != "" {
+		text += " " + b.Revision
+	}
+	if b.Modified {
+		text += " modified"
+	}
+	return text + ")"
 }
