@@ -1,0 +1,49 @@
+package main
+
+// checkerFaults are those of the suite that judges lock services: a checker that
+// finds nothing proves nothing.
+func checkerFaults() []fault {
+	const verdicts, property = "./jepsen/verdict", "bad histories are refused, good ones are not"
+	return []fault{
+		{
+			name: "checker: a writer may be beside a reader", property: property,
+			file: "jepsen/model/model.go", old: "case want.Mode == history.Exclusive || h.want.Mode == history.Exclusive:", new: "case want.Mode == h.want.Mode && want.Mode == history.Exclusive:",
+			pkg: verdicts, test: "TestBadHistories",
+		},
+		{
+			name: "checker: a semaphore has one permit more", property: property,
+			file: "jepsen/model/model.go", old: "taken <= uint64(want.Limit)", new: "taken <= uint64(want.Limit)+1",
+			pkg: verdicts, test: "TestBadHistories",
+		},
+		{
+			name: "checker: tokens may repeat", property: property,
+			file: "jepsen/model/model.go", old: "if token <= next.token {", new: "if token < next.token {",
+			pkg: verdicts, test: "TestBadHistories",
+		},
+		{
+			name: "checker: who has no session is given locks", property: property,
+			file: "jepsen/model/model.go", old: "if s.hasEnded(o.Session) {\n\t\treturn s, false", new: "if false {\n\t\treturn s, false",
+			pkg: verdicts, test: "TestBadHistories",
+		},
+		{
+			name: "checker: sessions may end whenever", property: property,
+			file: "jepsen/verdict/sessions.go", old: "s.alive + int64(float64(s.ttl)*(1-drift))", new: "s.alive",
+			pkg: verdicts, test: "TestBadHistories",
+		},
+		{
+			name: "checker: what is not known has happened", property: property,
+			file: "jepsen/model/model.go", old: "if !admitted {\n\t\t\treturn s, true", new: "if !admitted {\n\t\t\treturn s, false",
+			pkg: verdicts, test: "TestGoodHistories|TestHistoriesOfTheMachine",
+		},
+		{
+			name: "checker: an end without an answer comes at once", property: property,
+			file: "jepsen/history/history.go", old: "return math.MaxInt64", new: "return o.Call",
+			pkg: verdicts, test: "TestGoodHistories|TestHistoriesOfTheMachine",
+		},
+		{
+			name: "checker: half of what was asked for together is judged alone", property: property,
+			file: "jepsen/verdict/parts.go", old: "names.join(all[0], name)", new: "names.join(name, name)",
+			pkg: verdicts, test: "TestGoodHistories|TestBadHistories",
+		},
+	}
+}

@@ -1,0 +1,143 @@
+package verdict
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"github.com/lockd-io/lockd/jepsen/history"
+	"github.com/lockd-io/lockd/jepsen/model"
+)
+
+// Linear is what the search for an order found.
+type Linear struct {
+	Verdict  Verdict   `json:"-"`
+	Ops      int       `json:"ops"`   // that were in an order, or not
+	Parts    int       `json:"parts"` // names, or groups of names that were wanted together
+	Findings []Finding `json:"findings,omitempty"`
+
+	// Of the first part without an order:
+	model porcupine.Model
+	info  porcupine.LinearizationInfo
+}
+
+// drift is the share of a TTL by which clocks may differ.
+const drift = 0.01
+
+// Linearizable looks for an order of all operations that agrees with the times of
+// calls and answers and that the model allows, by the algorithm of Wing and Gong
+// as Lowe has it (porcupine). It does not look at positions: a service that lies
+// about these is judged by what it does. limit is for each part of the history.
+func Linearizable(h history.History, limit time.Duration) Linear {
+	if err := h.Validate(); err != nil {
+		return Linear{Verdict: Violated, Findings: []Finding{{What: "no history: " + err.Error()}}}
+	}
+	h, early := expiries(h, drift)
+	split, foreign := parts(h)
+	out := Linear{Verdict: Pass, Findings: append(early, foreign...)}
+	if len(out.Findings) > 0 {
+		out.Verdict = Violated
+	}
+	for _, part := range split {
+		out.Ops += len(part)
+		out.Parts++
+		m := modelOf(part)
+		result, info := porcupine.CheckOperationsVerbose(m, operations(part), limit)
+		switch result {
+		case porcupine.Ok:
+			continue
+		case porcupine.Illegal:
+			if out.model.Step == nil {
+				out.model, out.info = m, info
+			}
+			out.Verdict = Violated
+			out.Findings = append(out.Findings, Finding{What: "no order of what befell " + namesOf(part) + " explains its answers", Ops: idsOf(part)})
+		default:
+			if out.Verdict == Pass {
+				out.Verdict = Undecided
+			}
+			out.Findings = append(out.Findings, Finding{What: fmt.Sprintf("no order of %d operations of %s found in %v", len(part), namesOf(part), limit)})
+		}
+	}
+	return out
+}
+
+// Picture draws the first part that has no order, as a page of HTML. It is false
+// if there is none.
+func (l *Linear) Picture(w io.Writer) (bool, error) {
+	if l.model.Step == nil {
+		return false, nil
+	}
+	return true, porcupine.Visualize(l.model, l.info, w)
+}
+
+func modelOf(part history.History) porcupine.Model {
+	rules := model.Rules{Tries: true}
+	for i := range part {
+		if o := &part[i]; o.Kind == history.Acquire && o.Wait != 0 {
+			rules.Tries = false
+		}
+	}
+	return porcupine.Model{
+		Init: func() any { return model.State{} },
+		Step: func(state, input, _ any) (bool, any) {
+			next, ok := rules.Step(state.(model.State), input.(*history.Op))
+			return ok, next
+		},
+		Equal:             func(a, b any) bool { return a.(model.State).Equal(b.(model.State)) },
+		Hash:              func(s any) uint64 { return s.(model.State).Hash() },
+		DescribeOperation: func(input, _ any) string { return input.(*history.Op).String() },
+		DescribeState:     func(s any) string { return s.(model.State).String() },
+	}
+}
+
+func operations(part history.History) []porcupine.Operation {
+	last := int64(0)
+	for i := range part {
+		last = max(last, part[i].Call, part[i].Return)
+	}
+	ops := make([]porcupine.Operation, len(part))
+	for i := range part {
+		o := &part[i]
+		end := o.End()
+		if end == math.MaxInt64 {
+			end = last + 1 // after all else; a picture has an end
+		}
+		ops[i] = porcupine.Operation{ClientId: o.Client, Input: o, Call: o.Call, Return: end}
+	}
+	return ops
+}
+
+// shownMax is how many of something a finding names.
+const shownMax = 8
+
+func namesOf(part history.History) string {
+	seen := make(map[string]bool)
+	text := ""
+	for i := range part {
+		for _, name := range part[i].Names() {
+			if seen[name] {
+				continue
+			}
+			seen[name] = true
+			switch {
+			case len(seen) > shownMax:
+				return text + ", ..."
+			case text != "":
+				text += ", "
+			}
+			text += fmt.Sprintf("%q", name)
+		}
+	}
+	return text
+}
+
+func idsOf(part history.History) (ids []int) {
+	for i := range part[:min(len(part), shownMax)] {
+		ids = append(ids, part[i].ID)
+	}
+	return ids
+}

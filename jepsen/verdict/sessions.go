@@ -1,0 +1,83 @@
+package verdict
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/lockd-io/lockd/jepsen/history"
+)
+
+// A span is when a session may have ended.
+type span struct {
+	session uint64
+	ttl     int64
+	client  int
+	alive   int64 // the last call of its that was acknowledged
+	by      int64 // when somebody was told that it is over; MaxInt64 if nobody was
+	closed  bool  // it was ended by its own client, and that was acknowledged
+}
+
+// spans are the sessions of a history. A session lives a whole TTL from the call
+// of whatever it had acknowledged last: each of its commands renews it.
+func spans(h history.History) map[uint64]*span {
+	all := make(map[uint64]*span)
+	for i := range h {
+		if o := &h[i]; o.Kind == history.Open && o.Status == history.OK {
+			all[o.Session] = &span{session: o.Session, ttl: o.TTL, client: o.Client, alive: o.Call, by: math.MaxInt64}
+		}
+	}
+	for i := range h {
+		o := &h[i]
+		s := all[o.Session]
+		switch {
+		case s == nil || o.Status == history.Unknown:
+		case o.Kind == history.Ended, o.Status == history.Fail && o.Code == history.NoSession:
+			s.by = min(s.by, o.Return)
+		case o.Kind == history.Close && o.Status == history.OK:
+			s.closed = true
+		case o.Kind != history.Loss && o.Kind != history.Inspect: // whoever looks speaks for no session
+			s.alive = max(s.alive, o.Call)
+		}
+	}
+	return all
+}
+
+// expiries puts an end into the history for each session that may have come to
+// one by itself, in the interval in which that was right: not before its TTL,
+// less the share drift of it by which clocks may differ, from the last call that
+// was acknowledged, and not after somebody was told. An end that came earlier
+// then has no place in any order. What is found already are sessions of which
+// that interval is empty.
+func expiries(h history.History, drift float64) (history.History, []Finding) {
+	var found []Finding
+	next := 0
+	kept := make(history.History, 0, len(h))
+	for i := range h {
+		next = max(next, h[i].ID+1)
+		if h[i].Kind != history.Ended {
+			kept = append(kept, h[i])
+		}
+	}
+	all := spans(h)
+	for _, id := range slices.Sorted(maps.Keys(all)) {
+		s := all[id]
+		if s.closed || s.ttl == 0 {
+			continue
+		}
+		earliest := s.alive + int64(float64(s.ttl)*(1-drift))
+		end := history.Op{ID: next, Client: s.client, Kind: history.Ended, Session: id, Call: earliest, Status: history.Unknown}
+		next++
+		if s.by < math.MaxInt64 {
+			end.Status, end.Return = history.OK, s.by
+			if s.by < earliest {
+				found = append(found, Finding{What: fmt.Sprintf(
+					"session %d had %.3f s of its TTL left when it was over", id, float64(earliest-s.by)/1e9)})
+				end.Call = s.by
+			}
+		}
+		kept = append(kept, end)
+	}
+	return kept, found
+}
