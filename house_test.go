@@ -33,6 +33,7 @@ var house = []room{
 	{8, "jepsen", nil},
 	{7, "jepsen/verdict", []string{"github.com/anishathalye/porcupine"}},
 	{6, "jepsen/model", nil},
+	{6, "jepsen/workload", nil},
 	{5, "jepsen/history", nil},
 	{5, "faults", nil},
 	{5, "examples", nil},

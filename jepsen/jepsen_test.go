@@ -1,0 +1,127 @@
+package jepsen_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/lockd-io/lockd/cluster"
+	"github.com/lockd-io/lockd/jepsen/history"
+	"github.com/lockd-io/lockd/jepsen/verdict"
+	"github.com/lockd-io/lockd/jepsen/workload"
+	"github.com/lockd-io/lockd/lockapi"
+	"github.com/lockd-io/lockd/lockapi/mem"
+)
+
+func load(ways ...lockapi.Backend) *workload.Load {
+	return &workload.Load{
+		Seed: uint64(time.Now().UnixNano()), Clients: 8, Time: 3 * time.Second,
+		TTL: 600 * time.Millisecond, Wait: 100 * time.Millisecond, Patience: 300 * time.Millisecond,
+		Names:   []workload.Name{{Name: "a", With: []string{"b"}}, {Name: "b"}, {Name: "c"}, {Name: "s", Limit: 3}},
+		Renamed: 500 * time.Millisecond, Ways: ways, Pinned: len(ways),
+	}
+}
+
+// judge runs a load and wants an order of all that befell its clients.
+func judge(t *testing.T, l *workload.Load) history.History {
+	t.Helper()
+	record := history.NewRecorder()
+	if err := l.Run(context.Background(), record); err != nil {
+		t.Error(err)
+	}
+	h := record.History()
+	seen := map[string]int{}
+	for i := range h {
+		seen[fmt.Sprintf("%s %s", h[i].Kind, h[i].Status)]++
+	}
+	got := verdict.Linearizable(h, time.Minute)
+	t.Logf("seed %d: %v; %d operations in %d parts judged; %v", l.Seed, got.Verdict, got.Ops, got.Parts, seen)
+	if got.Verdict != verdict.Pass {
+		for _, f := range got.Findings {
+			t.Error(f)
+		}
+		keep(t, h, &got)
+	}
+	for _, what := range []string{"acquire ok", "acquire fail", "release ok", "inspect ok"} {
+		if seen[what] < 20 {
+			t.Errorf("%q: only %d", what, seen[what])
+		}
+	}
+	return h
+}
+
+// keep writes a history that has no order, and its picture, where they survive
+// the test.
+func keep(t *testing.T, h history.History, l *verdict.Linear) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "lockd-history-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Create(filepath.Join(dir, "history.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	picture, err := os.Create(filepath.Join(dir, "history.html"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer picture.Close()
+	if err := history.Save(file, h); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Picture(picture); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("kept in %s", dir)
+}
+
+func TestMemory(t *testing.T) {
+	b := mem.New()
+	defer b.Close()
+	other := b.Another()
+	defer other.Close()
+	judge(t, load(b, other))
+}
+
+// Three nodes in this process, on loopback.
+func TestCluster(t *testing.T) {
+	var addresses []string
+	for range 3 {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		addresses = append(addresses, l.Addr().String())
+		l.Close()
+	}
+	var nodes []lockapi.Backend
+	for i, address := range addresses {
+		node, err := cluster.Open(cluster.Config{
+			ID: fmt.Sprintf("n%d", i+1), DataDir: t.TempDir(), Listen: address, Join: addresses, BootstrapExpect: 3,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { node.Close() })
+		nodes = append(nodes, node)
+	}
+	client, err := lockapi.New(nodes[0], lockapi.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, done := context.WithTimeout(context.Background(), time.Minute)
+	defer done()
+	grant, err := client.Mutex("formed").Acquire(ctx) // until there is a cluster
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = grant.Release(ctx)
+	_ = client.Close(ctx)
+	judge(t, load(nodes...))
+}
