@@ -3,6 +3,7 @@ package jepsen_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -21,7 +22,7 @@ func load(ways ...lockapi.Backend) *workload.Load {
 	return &workload.Load{
 		Seed: uint64(time.Now().UnixNano()), Clients: 8, Time: 3 * time.Second,
 		TTL: 600 * time.Millisecond, Wait: 100 * time.Millisecond, Patience: 300 * time.Millisecond,
-		Names:   []workload.Name{{Name: "a", With: []string{"b"}}, {Name: "b"}, {Name: "c"}, {Name: "s", Limit: 3}},
+		Names:   workload.Names("mixed", ""),
 		Renamed: 500 * time.Millisecond, Ways: ways, Pinned: len(ways),
 	}
 }
@@ -81,6 +82,30 @@ func keep(t *testing.T, h history.History, l *verdict.Linear) {
 	t.Logf("kept in %s", dir)
 }
 
+// freeAddresses are on loopback, with the port above each free as well, for
+// gossip, and beneath the ports that the kernel gives to outgoing connections.
+func freeAddresses(t *testing.T, n int) (all []string) {
+	t.Helper()
+	for port := 21000 + 2*rand.IntN(4000); len(all) < n && port < 32000; port += 2 {
+		address := fmt.Sprintf("127.0.0.1:%d", port)
+		if free(address) && free(fmt.Sprintf("127.0.0.1:%d", port+1)) {
+			all = append(all, address)
+		}
+	}
+	if len(all) < n {
+		t.Fatal("no free ports")
+	}
+	return all
+}
+
+func free(address string) bool {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return false
+	}
+	return l.Close() == nil
+}
+
 func TestMemory(t *testing.T) {
 	b := mem.New()
 	defer b.Close()
@@ -91,15 +116,7 @@ func TestMemory(t *testing.T) {
 
 // Three nodes in this process, on loopback.
 func TestCluster(t *testing.T) {
-	var addresses []string
-	for range 3 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		addresses = append(addresses, l.Addr().String())
-		l.Close()
-	}
+	addresses := freeAddresses(t, 3)
 	var nodes []lockapi.Backend
 	for i, address := range addresses {
 		node, err := cluster.Open(cluster.Config{

@@ -111,6 +111,6 @@ A flag on the command line wins.`,
 		PersistentPreRunE: fromEnvironment,
 	}
 	root.SetVersionTemplate(thisBuild().String() + "\n")
-	root.AddCommand(newDev(), newServe(), newRun(), newList(), newShow(), newStatus(), newMembers(), newBench(), newVersion())
+	root.AddCommand(newDev(), newServe(), newRun(), newList(), newShow(), newStatus(), newMembers(), newBench(), newJepsen(), newVersion())
 	return root
 }

@@ -43,6 +43,13 @@ func (r *Recorder) Return(o *Op, status Status, code string) {
 	r.ops = append(r.ops, *o)
 }
 
+// Len is how many operations were recorded so far.
+func (r *Recorder) Len() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.ops)
+}
+
 // History is what was recorded so far, in the order of calls.
 func (r *Recorder) History() History {
 	r.mu.Lock()

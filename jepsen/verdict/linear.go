@@ -65,10 +65,13 @@ func Linearizable(h history.History, limit time.Duration) Linear {
 	return out
 }
 
+// Drawn tells whether there is a part without an order to be drawn.
+func (l *Linear) Drawn() bool { return l.model.Step != nil }
+
 // Picture draws the first part that has no order, as a page of HTML. It is false
 // if there is none.
 func (l *Linear) Picture(w io.Writer) (bool, error) {
-	if l.model.Step == nil {
+	if !l.Drawn() {
 		return false, nil
 	}
 	return true, porcupine.Visualize(l.model, l.info, w)

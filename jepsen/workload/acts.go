@@ -63,13 +63,13 @@ func (s *session) wants() (wants []fsm.Want, said []history.Want) {
 		all = append(all, name.With[rng.IntN(len(name.With))])
 	}
 	for _, one := range all {
-		limit := l.Names[slices.IndexFunc(l.Names, func(n Name) bool { return n.Name == one })].Limit
+		what := l.Names[slices.IndexFunc(l.Names, func(n Name) bool { return n.Name == one })]
 		var want fsm.Want
 		mode := history.Exclusive
 		switch {
-		case limit > 0:
-			want, mode = lockapi.Permits(one+round, 1+rng.IntN(limit), limit), history.Permits
-		case rng.IntN(3) == 0:
+		case what.Limit > 0:
+			want, mode = lockapi.Permits(one+round, 1+rng.IntN(what.Limit), what.Limit), history.Permits
+		case what.Shared && rng.IntN(2) == 0:
 			want, mode = lockapi.Shared(one+round), history.Shared
 		default:
 			want = lockapi.Exclusive(one + round)
@@ -90,7 +90,7 @@ func (s *session) acquire(ctx context.Context) (goesOn bool) {
 		op.Wait = int64(c.load.Wait)
 	}
 	under := c.call(op)
-	r, err := c.do(ctx, cmd)
+	r, err := c.do(ctx, s, cmd)
 	if err == nil && r.Status == fsm.StatusQueued {
 		under.Queued = &history.Position{Index: uint64(r.Index), Order: r.Order}
 		r, err = s.awaits(ctx, cmd.Seq)
@@ -114,20 +114,23 @@ func (s *session) release(ctx context.Context) (goesOn bool) {
 		s.held = slices.Delete(s.held, at, at+1)
 	}
 	op := c.call(history.Op{Kind: history.Release, Session: uint64(s.id), Grant: uint64(h.grant), Wants: h.wants})
-	r, err := c.do(ctx, s.numbered(fsm.Command{Op: fsm.OpRelease, Grant: h.grant}))
+	r, err := c.do(ctx, s, s.numbered(fsm.Command{Op: fsm.OpRelease, Grant: h.grant}))
 	return c.returned(op, r, err) && r.Status != fsm.StatusSessionGone
 }
 
 func (s *session) renew(ctx context.Context) (goesOn bool) {
 	s.renewal++
 	op := s.client.call(history.Op{Kind: history.Renew, Session: uint64(s.id)})
-	r, err := s.client.do(ctx, fsm.Command{Op: fsm.OpRenew, Session: s.id, Incarnation: 1, Seq: s.renewal, Seen: s.seen})
+	r, err := s.client.do(ctx, s, fsm.Command{Op: fsm.OpRenew, Session: s.id, Incarnation: 1, Seq: s.renewal, Seen: s.seen})
 	return s.client.returned(op, r, err) && r.Status != fsm.StatusSessionGone
 }
 
 func (s *session) close(ctx context.Context) {
 	op := s.client.call(history.Op{Kind: history.Close, Session: uint64(s.id)})
-	r, err := s.client.do(ctx, s.numbered(fsm.Command{Op: fsm.OpClose}))
+	r, err := s.client.do(ctx, s, s.numbered(fsm.Command{Op: fsm.OpClose}))
+	if err == nil && r.Status == fsm.StatusSessionGone {
+		r.Status = fsm.StatusOK // by this very close, sent before, as far as anybody knows
+	}
 	s.client.returned(op, r, err)
 }
 

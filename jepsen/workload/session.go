@@ -29,7 +29,10 @@ type session struct {
 	seen    fsm.EventID
 	held    []held
 	events  chan fsm.Outcome
+	ctx     context.Context
 	stop    context.CancelFunc
+	attempt fsm.Seq // of an attach
+	leave   func()  // the way by which events come now
 }
 
 type held struct {
@@ -45,18 +48,25 @@ func randomNonce() fsm.Nonce {
 
 // do sends a command until it is answered, by way of one backend after the other
 // if the client roams, and by two at once if it is impatient. It is ErrUnknown if
-// the client lost patience.
-func (c *client) do(ctx context.Context, cmd fsm.Command) (fsm.Result, error) {
+// the client lost patience. s is the session that speaks; nil if none does yet.
+func (c *client) do(ctx context.Context, s *session, cmd fsm.Command) (fsm.Result, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.load.Patience)
 	defer cancel()
 	sent := false
 	for {
 		r, err := c.once(ctx, cmd)
-		if err == nil {
+		switch {
+		case err == nil && r.Status == fsm.StatusBadSecret && s != nil: // this way has not seen it
+			err = s.attach(ctx, c.way)
+		case err == nil:
 			return r, nil
+		default:
+			sent = sent || errors.Is(err, lockapi.ErrUnknown)
+			c.roam()
 		}
-		sent = sent || errors.Is(err, lockapi.ErrUnknown)
-		c.roam()
+		if err == nil {
+			continue
+		}
 		select {
 		case <-ctx.Done():
 			if sent {
@@ -88,10 +98,10 @@ func (c *client) once(ctx context.Context, cmd fsm.Command) (fsm.Result, error) 
 	switch {
 	case err == nil && o.err == nil && r != o.r && final(cmd.Op, r) && final(cmd.Op, o.r):
 		c.complain("one command was answered twice, and not alike: %+v and %+v to %+v", r, o.r, cmd)
-	case err != nil && o.err == nil:
+	case o.err == nil && o.r.Status != fsm.StatusBadSecret && (err != nil || !final(cmd.Op, r)):
 		return o.r, nil
-	case err != nil && errors.Is(o.err, lockapi.ErrUnknown):
-		return r, o.err
+	case errors.Is(o.err, lockapi.ErrUnknown) && (err != nil || r.Status == fsm.StatusBadSecret):
+		return fsm.Result{}, o.err
 	}
 	return r, err
 }
@@ -101,7 +111,7 @@ func (c *client) once(ctx context.Context, cmd fsm.Command) (fsm.Result, error) 
 func final(op fsm.Op, r fsm.Result) bool {
 	switch op {
 	case fsm.OpAcquire, fsm.OpRelease:
-		return r.Status != fsm.StatusQueued && r.Status != fsm.StatusSessionGone
+		return r.Status != fsm.StatusQueued && r.Status != fsm.StatusSessionGone && r.Status != fsm.StatusBadSecret
 	default:
 		return false
 	}
@@ -113,7 +123,7 @@ func (c *client) open(ctx context.Context) *session {
 	_, _ = rand.Read(s.secret[:])
 	cmd := fsm.Command{Op: fsm.OpOpen, Nonce: randomNonce(), Secret: s.secret, TTL: s.ttl, Label: fmt.Sprintf("client %d", c.number)}
 	op := c.call(history.Op{Kind: history.Open, TTL: int64(s.ttl)})
-	r, err := c.do(ctx, cmd)
+	r, err := c.do(ctx, nil, cmd)
 	if err != nil || r.Status != fsm.StatusOK {
 		c.returned(op, r, err)
 		return nil
@@ -121,36 +131,42 @@ func (c *client) open(ctx context.Context) *session {
 	s.id = r.Session
 	op.Session = uint64(s.id)
 	c.returned(op, r, err)
-	ctx, s.stop = context.WithCancel(ctx)
-	c.load.running.Go(func() { s.listen(ctx) })
+	s.ctx, s.stop = context.WithCancel(ctx)
+	attached, done := context.WithTimeout(ctx, c.load.Patience)
+	defer done()
+	_ = s.attach(attached, c.way) // if it fails, the first command attaches
 	return s
 }
 
-// listen brings what befalls the session, through every change of backend.
-func (s *session) listen(ctx context.Context) {
-	attempt := fsm.Seq(0)
-	for ctx.Err() == nil {
-		attempt++
-		b := s.client.backends[int(attempt)%len(s.client.backends)]
-		outcomes, err := b.Attach(ctx, lockapi.Attachment{Session: s.id, Incarnation: 1, Renewal: 1<<32 + attempt, Secret: s.secret})
-		if errors.Is(err, lockapi.ErrSessionGone) {
-			return
+// attach has the session's events come by a way, which may speak for the session
+// from then on; they come no longer by the one before.
+func (s *session) attach(ctx context.Context, way int) error {
+	s.attempt++
+	listening, leave := context.WithCancel(s.ctx)
+	outcomes, err := s.client.backends[way].Attach(listening, lockapi.Attachment{
+		Session: s.id, Incarnation: 1, Renewal: 1<<32 + s.attempt, Seen: s.seen, Secret: s.secret,
+	})
+	if err != nil {
+		leave()
+		if ctx.Err() != nil || errors.Is(err, lockapi.ErrSessionGone) {
+			return err
 		}
-		for err == nil {
-			o, open := <-outcomes
-			if !open {
-				break
-			}
+		return fmt.Errorf("attach: %w", err)
+	}
+	if s.leave != nil {
+		s.leave()
+	}
+	s.leave = leave
+	s.client.load.running.Go(func() {
+		for o := range outcomes {
 			select {
 			case s.events <- o:
-			case <-ctx.Done():
+			case <-s.ctx.Done():
+				return
 			}
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(retryAfter):
-		}
-	}
+	})
+	return nil
 }
 
 // numbered completes a command under the session's next number.
@@ -178,9 +194,11 @@ func (s *session) awaits(ctx context.Context, seq fsm.Seq) (fsm.Result, error) {
 			case o.Kind == fsm.OutcomeGranted && o.Key.Seq == seq:
 				return o.Result, nil
 			}
-		case <-renew.C: // a waiter renews, or its wait would end with its session
-			s.renewal++
-			_, _ = s.client.once(ctx, fsm.Command{Op: fsm.OpRenew, Session: s.id, Incarnation: 1, Seq: s.renewal, Seen: s.seen})
+		case <-renew.C: // a waiter renews, or its wait would end with its session; and it listens where it still can
+			s.client.roam()
+			if err := s.attach(ctx, s.client.way); errors.Is(err, lockapi.ErrSessionGone) {
+				return fsm.Result{Status: fsm.StatusSessionGone}, nil
+			}
 		case <-ctx.Done():
 			return fsm.Result{}, fmt.Errorf("%w: the wait has no end", lockapi.ErrUnknown)
 		}

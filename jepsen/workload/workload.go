@@ -45,11 +45,35 @@ type Load struct {
 	complaints []error
 }
 
-// A Name is what clients want; a semaphore if it has a limit.
+// A Name is what clients want.
 type Name struct {
-	Name  string
-	Limit int
-	With  []string // names that are sometimes wanted together with it
+	Name   string
+	Shared bool     // it is wanted for reading, too
+	Limit  int      // of a semaphore; 0: it is a lock
+	With   []string // names that are sometimes wanted together with it
+}
+
+// Workloads are the names of loads that a person can ask for.
+func Workloads() []string { return []string{"mutex", "rwlock", "semaphore", "all", "mixed"} }
+
+// Names are what the clients of a workload want, each behind a prefix. It is nil
+// if there is no such workload.
+func Names(workload, prefix string) []Name {
+	a, b, c, s := prefix+"a", prefix+"b", prefix+"c", prefix+"s"
+	switch workload {
+	case "mutex":
+		return []Name{{Name: a}, {Name: b}}
+	case "rwlock":
+		return []Name{{Name: a, Shared: true}, {Name: b, Shared: true}}
+	case "semaphore":
+		return []Name{{Name: s, Limit: 3}}
+	case "all":
+		return []Name{{Name: a, With: []string{b, c}}, {Name: b, With: []string{c}}, {Name: c}}
+	case "mixed":
+		return []Name{{Name: a, Shared: true, With: []string{b, s}}, {Name: b}, {Name: c, Shared: true}, {Name: s, Limit: 3}}
+	default:
+		return nil
+	}
 }
 
 // Run lets the clients work until time is up or ctx ends. The error lists what no

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/lockd-io/lockd/jepsen/history"
+	"github.com/lockd-io/lockd/jepsen/verdict"
+	"github.com/lockd-io/lockd/jepsen/workload"
+	"github.com/lockd-io/lockd/lockapi"
+	"github.com/lockd-io/lockd/lockapi/remote"
+	"github.com/spf13/cobra"
+)
+
+// A jepsenFlags is the command line of jepsen.
+type jepsenFlags struct {
+	clientFlags
+	load     workload.Load
+	workload string
+	prefix   string
+	out      string
+	limit    time.Duration
+	asJSON   bool
+}
+
+func newJepsen() *cobra.Command {
+	var f jepsenFlags
+	command := &cobra.Command{
+		Use:   "jepsen",
+		Short: "Judge a running cluster by what befalls its clients",
+		Long: `jepsen uses a cluster as clients would that do not trust it: they contend for few
+names, forget what they hold, go away without a word, send commands twice by two
+nodes, and let their sessions expire. It records every call and every answer, and
+looks for an order that explains them all by what a lock service may answer:
+docs/guarantees.md, of which the model knows nothing else.
+
+It does no harm to the cluster by itself: kill and cut off nodes meanwhile, as you
+like. Its names begin with --prefix; whatever is left of them ends with their
+sessions, within --ttl.
+
+It exits with 0 if there is an order, with 1 if there is none or none was found in
+time. With --out it keeps the history, as JSON lines and as EDN for Jepsen's own
+checkers, and a picture of the part that has no order. Ctrl-C judges what there is.`,
+		Example: `  lockd jepsen
+  lockd jepsen --endpoints 10.0.0.1:7600,10.0.0.2:7600 --workload rwlock --time 5m --out /tmp/history
+  lockd jepsen --json | jq .verdict`,
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(command *cobra.Command, _ []string) error {
+			return failed(f.run(command.Context(), command.OutOrStdout(), command.ErrOrStderr()))
+		},
+	}
+	flags := command.Flags()
+	flags.SortFlags = false
+	flags.StringVar(&f.workload, "workload", "mixed", "what is asked for: "+strings.Join(workload.Workloads(), ", "))
+	flags.DurationVar(&f.load.Time, "time", 30*time.Second, "how long")
+	flags.IntVar(&f.load.Clients, "clients", 8, "clients at a time")
+	flags.DurationVar(&f.load.TTL, "ttl", time.Second, "of sessions: short, so that many expire")
+	flags.DurationVar(&f.load.Wait, "wait", 200*time.Millisecond, "of acquires that wait")
+	flags.DurationVar(&f.load.Patience, "patience", 3*time.Second, "after which a client takes an answer for lost")
+	flags.Uint64Var(&f.load.Seed, "seed", 0, "of what clients do (default: a random one)")
+	flags.StringVar(&f.prefix, "prefix", "", "what names begin with (default: jepsen/ and a random word)")
+	flags.StringVar(&f.out, "out", "", "`DIR` for the history")
+	flags.DurationVar(&f.limit, "limit", 2*time.Minute, "of the search for an order, for each group of names")
+	flags.BoolVar(&f.asJSON, "json", false, "one JSON object")
+	f.clientFlags.add(flags)
+	return command
+}
+
+func (f *jepsenFlags) check() error {
+	if f.prefix == "" {
+		f.prefix = "jepsen/" + strings.ToLower(rand.Text()[:8]) + "/"
+	}
+	if f.load.Names = workload.Names(f.workload, f.prefix); f.load.Names == nil {
+		return usage("--workload %s: there are %s", f.workload, strings.Join(workload.Workloads(), ", "))
+	}
+	switch {
+	case f.load.Clients < 1 || f.load.Clients > 1000:
+		return usage("--clients %d: 1 to 1000", f.load.Clients)
+	case f.load.Time <= 0 || f.load.Wait <= 0 || f.load.Patience <= 0 || f.limit <= 0:
+		return usage("--time, --wait, --patience and --limit are longer than 0")
+	case f.load.TTL < 500*time.Millisecond:
+		return usage("--ttl %v: 500ms at least", f.load.TTL)
+	}
+	if f.load.Seed == 0 {
+		n, err := rand.Int(rand.Reader, big.NewInt(1<<53)) // as JSON has numbers
+		if err != nil {
+			return err
+		}
+		f.load.Seed = n.Uint64() + 1
+	}
+	return nil
+}
+
+func (f *jepsenFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	if err := f.look(ctx, func(context.Context, *remote.Backend) error { return nil }); err != nil {
+		return err
+	}
+	for _, endpoint := range f.endpoints { // a way through each, and one that finds its own
+		b, err := remote.Open([]string{endpoint}, remote.Options{})
+		if err != nil {
+			return usage("--endpoints: %w", err)
+		}
+		defer b.Close()
+		f.load.Ways = append(f.load.Ways, lockapi.Backend(b))
+	}
+	all, err := f.dial()
+	if err != nil {
+		return err
+	}
+	defer all.Close()
+	f.load.Ways = append(f.load.Ways, all)
+	f.load.Pinned = min(len(f.endpoints), f.load.Clients/2)
+	// An order of a few hundred operations is found in no time.
+	f.load.Renamed = 2 * f.load.TTL
+
+	ctx, came := interruptible(ctx)
+	record := history.NewRecorder()
+	stop := f.progress(record, stderr)
+	told := f.load.Run(ctx, record)
+	stop()
+	h := record.History()
+	result, judged := f.judge(h, told)
+	if err := f.keep(h, judged); err != nil {
+		return fmt.Errorf("--out: %w", err)
+	}
+	if err := printJepsen(stdout, result, f.asJSON); err != nil {
+		return err
+	}
+	if sig := came(); sig != nil && result.Verdict == verdict.Pass.String() {
+		return &exitError{code: exitSignal + int(sig.(syscall.Signal))}
+	}
+	if result.Verdict != verdict.Pass.String() {
+		return &exitError{code: 1, err: errors.New("the cluster is not what it promises, or that is not known: " + result.Verdict)}
+	}
+	return nil
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/lockd-io/lockd/jepsen/history"
+	"github.com/lockd-io/lockd/jepsen/verdict"
+	"golang.org/x/term"
+)
+
+// A jepsenResult is what jepsen found, for scripts.
+type jepsenResult struct {
+	Verdict    string         `json:"verdict"`
+	Seed       uint64         `json:"seed"`
+	Operations int            `json:"operations"`
+	Groups     int            `json:"groups"` // of names, each judged by itself
+	Outcomes   map[string]int `json:"outcomes"`
+	Findings   []string       `json:"findings"`
+}
+
+func (f *jepsenFlags) judge(h history.History, told error) (jepsenResult, verdict.Linear) {
+	judged := verdict.Linearizable(h, f.limit)
+	r := jepsenResult{Seed: f.load.Seed, Operations: len(h), Groups: judged.Parts, Outcomes: make(map[string]int), Findings: []string{}}
+	for i := range h {
+		what := string(h[i].Kind) + " " + string(h[i].Status)
+		if h[i].Code != "" {
+			what = string(h[i].Kind) + " " + h[i].Code
+		}
+		r.Outcomes[what]++
+	}
+	if told != nil {
+		judged.Verdict = verdict.Violated
+		r.Findings = append(r.Findings, told.Error())
+	}
+	if len(h) == 0 {
+		judged.Verdict = verdict.Undecided
+		r.Findings = append(r.Findings, "nothing was answered")
+	}
+	for _, finding := range judged.Findings {
+		r.Findings = append(r.Findings, finding.String())
+	}
+	r.Verdict = judged.Verdict.String()
+	return r, judged
+}
+
+// keep writes what there is to look at into --out.
+func (f *jepsenFlags) keep(h history.History, judged verdict.Linear) error {
+	if f.out == "" {
+		return nil
+	}
+	if err := os.MkdirAll(f.out, 0o700); err != nil {
+		return err
+	}
+	for name, write := range map[string]func(io.Writer) error{
+		"history.jsonl": func(w io.Writer) error { return history.Save(w, h) },
+		"history.edn":   func(w io.Writer) error { return history.WriteEDN(w, h) },
+		"history.html": func(w io.Writer) error {
+			_, err := judged.Picture(w)
+			return err
+		},
+	} {
+		if name == "history.html" && !judged.Drawn() {
+			continue
+		}
+		file, err := os.OpenFile(filepath.Join(f.out, name), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(write(file), file.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// progress tells on a terminal how far it is.
+func (f *jepsenFlags) progress(record *history.Recorder, stderr io.Writer) (stop func()) {
+	file, ok := stderr.(*os.File)
+	if !ok || f.asJSON || !term.IsTerminal(int(file.Fd())) {
+		return func() {}
+	}
+	over, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				fmt.Fprintf(stderr, "\r%v of %v, %d operations ", time.Duration(record.Now()).Round(time.Second), f.load.Time, record.Len())
+			case <-over:
+				fmt.Fprint(stderr, "\rjudging                                        \r")
+				return
+			}
+		}
+	}()
+	return func() { close(over); <-done }
+}
+
+func printJepsen(w io.Writer, r jepsenResult, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(w).Encode(r)
+	}
+	fmt.Fprintf(w, "%s: %d operations in %d groups of names, seed %d\n", r.Verdict, r.Operations, r.Groups, r.Seed)
+	var outcomes []string
+	for what, n := range r.Outcomes {
+		outcomes = append(outcomes, fmt.Sprintf("%s %d", what, n))
+	}
+	slices.Sort(outcomes)
+	fmt.Fprintf(w, "  %s\n", strings.Join(outcomes, ", "))
+	for _, finding := range r.Findings {
+		if _, err := fmt.Fprintf(w, "  %s\n", finding); err != nil {
+			return err
+		}
+	}
+	return nil
+}
