@@ -8,9 +8,13 @@ COVER_MIN   := 85
 FUZZTIME    ?= 1m
 SEEDS       ?= 10000
 FIRST       ?= 1
+LASTS       ?= 3m
+SEED        ?= 0
+WORKLOAD    ?=
+REPORT      ?=
 TOOL        := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: help run check test test-system sim faults bench fuzz lint proto deps
+.PHONY: help run check test test-system jepsen sim faults bench fuzz lint proto deps
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
@@ -30,6 +34,9 @@ test: ## every test with the race detector; fails under 85 % coverage of fsm, lo
 
 test-system: ## real processes, kills and pauses: go test -tags system ./systemtest
 	$(GO) test -tags system -count=1 -timeout 20m -v ./systemtest/...
+
+jepsen: ## clients and faults on real processes (root): LASTS (3m) for each workload, SEED, WORKLOAD
+	$(GO) test -tags jepsen -count=1 -timeout 60m -v ./jepsen -run 'TestSuite/$(WORKLOAD)' -args -lasts $(LASTS) -seed $(SEED) -report '$(REPORT)'
 
 sim: ## SEEDS (10000) histories of the replicated lock machine under faults, from seed FIRST (1)
 	@$(GO) test -c -o bin/sim.test ./fsm/sim && exec bin/sim.test -test.run '^TestSimulation$$' -seeds $(SEEDS) -first $(FIRST)

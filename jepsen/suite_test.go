@@ -1,0 +1,108 @@
+//go:build jepsen
+
+package jepsen_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/lockd-io/lockd/jepsen/rig"
+)
+
+var (
+	seed   = flag.Uint64("seed", 0, "of the faults and of what clients do; 0 is a random one")
+	lasts  = flag.Duration("lasts", time.Minute, "how long clients work, for each workload")
+	report = flag.String("report", "", "directory for histories, logs and what was done; a temporary one if empty")
+)
+
+// TestSuite lets clients work while the cluster is maltreated, and wants an order
+// of all that befell them, and everybody served once it is left alone.
+func TestSuite(t *testing.T) {
+	if *seed == 0 {
+		*seed = uint64(time.Now().UnixNano()) >> 12
+	}
+	dir := *report
+	if dir == "" {
+		dir = t.TempDir()
+	}
+	binary := filepath.Join(t.TempDir(), "lockd")
+	if out, err := exec.Command("go", "build", "-o", binary, "../cmd/lockd").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, workload := range []string{"mixed", "mutex", "rwlock", "semaphore", "all"} {
+		t.Run(workload, func(t *testing.T) { maltreat(t, filepath.Join(dir, workload), binary, workload) })
+	}
+}
+
+func maltreat(t *testing.T, dir, binary, workload string) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r, err := rig.New(dir, binary, 3, "--snapshot-bytes", "100000", "--trailing-logs", "16")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if err := r.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ready(t, r)
+
+	var result, said bytes.Buffer
+	clients := r.Client(context.Background(), "jepsen", "--endpoints", r.Endpoints(), "--workload", workload, "--seed", fmt.Sprint(*seed),
+		"--time", lasts.String(), "--clients", "12", "--ttl", "1s", "--patience", "2s", "--out", filepath.Join(dir, "history"), "--json")
+	clients.Stdout, clients.Stderr = &result, &said
+	if err := clients.Start(); err != nil {
+		t.Fatal(err)
+	}
+	trouble, done := context.WithTimeout(context.Background(), *lasts-15*time.Second)
+	defer done()
+	n := rig.Nemesis{Rig: r, Faults: rig.Faults(), Seed: *seed, Hold: 4 * time.Second, Rest: 2 * time.Second,
+		Tell: func(text string) { t.Log(text) }}
+	events, err := n.Run(trouble)
+	if err != nil {
+		t.Errorf("the nemesis: %v", err)
+	}
+	ready(t, r)
+	ended := clients.Wait()
+	if ended != nil {
+		t.Errorf("the clients: %v\n%s", ended, said.String())
+	}
+	var got struct {
+		Verdict    string
+		Operations int
+		Outcomes   map[string]int
+	}
+	if err := json.Unmarshal(result.Bytes(), &got); err != nil {
+		t.Fatalf("%v: %s", err, result.String())
+	}
+	if got.Verdict != "pass" {
+		t.Errorf("%s", result.String())
+	}
+	kinds := map[string]bool{}
+	for _, e := range events {
+		kinds[e.Fault] = true
+	}
+	t.Logf("seed %d: %s: %d operations, %d faults of %d kinds; %v", *seed, got.Verdict, got.Operations, len(events), len(kinds), got.Outcomes)
+}
+
+func ready(t *testing.T, r *rig.Rig) {
+	t.Helper()
+	ctx, done := context.WithTimeout(context.Background(), time.Minute)
+	defer done()
+	if err := r.Ready(ctx); err != nil {
+		t.Fatal(err)
+	}
+}
