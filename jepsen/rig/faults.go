@@ -137,30 +137,13 @@ func networkFaults() []Fault {
 			return func() error { return r.net.lose(nil) }, to, r.net.lose(all)
 		}}
 	}
-	// between is everything between a host and the others, clients not included.
-	between := func(r *Rig, i int, in, out bool, d drop) (all []drop) {
-		for k := 1; k <= len(r.Nodes); k++ {
-			if k == i {
-				continue
-			}
-			if in {
-				d.from, d.to = k, i
-				all = append(all, d)
-			}
-			if out {
-				d.from, d.to = i, k
-				all = append(all, d)
-			}
-		}
-		return all
-	}
 	some := func(in, out bool, d drop, leads bool) func(context.Context, *Rig, *rand.Rand) ([]drop, string) {
 		return func(ctx context.Context, r *Rig, rng *rand.Rand) ([]drop, string) {
 			n := r.any(rng)
 			if leads {
 				n = r.leaderOr(ctx, rng)
 			}
-			return between(r, r.number(n), in, out, d), n.ID
+			return r.between(r.number(n), in, out, d), n.ID
 		}
 	}
 	everywhere := func(d drop, from int) func(context.Context, *Rig, *rand.Rand) ([]drop, string) {
@@ -201,6 +184,24 @@ func networkFaults() []Fault {
 			return []drop{{from: 0, to: r.number(n), percent: 100}}, n.ID
 		}),
 	}
+}
+
+// between is everything between a host and the others, clients not included.
+func (r *Rig) between(i int, in, out bool, d drop) (all []drop) {
+	for k := 1; k <= len(r.Nodes); k++ {
+		if k == i {
+			continue
+		}
+		if in {
+			d.from, d.to = k, i
+			all = append(all, d)
+		}
+		if out {
+			d.from, d.to = i, k
+			all = append(all, d)
+		}
+	}
+	return all
 }
 
 func (r *Rig) number(n *Node) int { return 1 + slices.Index(r.Nodes, n) }
