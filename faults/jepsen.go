@@ -45,5 +45,20 @@ func checkerFaults() []fault {
 			file: "jepsen/verdict/parts.go", old: "names.join(all[0], name)", new: "names.join(name, name)",
 			pkg: verdicts, test: "TestGoodHistories|TestBadHistories",
 		},
+		{
+			name: "checker: whoever waits may be overtaken", property: property,
+			file: "jepsen/verdict/witness.go", old: "position(o).compare(position(last)) < 0 && !sameOwner(o, last)", new: "position(o).compare(position(last)) < 0 && false",
+			pkg: verdicts, test: "TestWitness",
+		},
+		{
+			name: "checker: positions need not agree with the clock", property: property,
+			file: "jepsen/verdict/witness.go", old: "byReturn[next].Return < o.Call", new: "next < 0",
+			pkg: verdicts, test: "TestWitness",
+		},
+		{
+			name: "checker: whatever the witness cannot explain is left out", property: property,
+			file: "jepsen/verdict/witness.go", old: "if w.explain(o) {", new: "if w.explain(o) || true {",
+			pkg: verdicts, test: "TestWitness|TestWitnessOfLies",
+		},
 	}
 }

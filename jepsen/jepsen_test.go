@@ -47,6 +47,10 @@ func judge(t *testing.T, l *workload.Load) history.History {
 		}
 		keep(t, h, &got)
 	}
+	if w := verdict.Witnessed(h); w.Verdict != verdict.Pass || w.Ops < len(h)/2 {
+		t.Errorf("the witness of %d of %d operations: %v", w.Ops, len(h), w.Findings)
+		keep(t, h, &got)
+	}
 	for _, what := range []string{"acquire ok", "acquire fail", "release ok", "inspect ok"} {
 		if seen[what] < 20 {
 			t.Errorf("%q: only %d", what, seen[what])

@@ -83,6 +83,7 @@ func maltreat(t *testing.T, dir, binary, workload string) {
 	var got struct {
 		Verdict    string
 		Operations int
+		Witnessed  int
 		Outcomes   map[string]int
 	}
 	if err := json.Unmarshal(result.Bytes(), &got); err != nil {
@@ -95,7 +96,7 @@ func maltreat(t *testing.T, dir, binary, workload string) {
 	for _, e := range events {
 		kinds[e.Fault] = true
 	}
-	t.Logf("seed %d: %s: %d operations, %d faults of %d kinds; %v", *seed, got.Verdict, got.Operations, len(events), len(kinds), got.Outcomes)
+	t.Logf("seed %d: %s: %d operations, %d by their positions as well, %d faults of %d kinds; %v", *seed, got.Verdict, got.Operations, got.Witnessed, len(events), len(kinds), got.Outcomes)
 }
 
 func ready(t *testing.T, r *rig.Rig) {

@@ -39,7 +39,8 @@ func newJepsen() *cobra.Command {
 names, forget what they hold, go away without a word, send commands twice by two
 nodes, and let their sessions expire. It records every call and every answer, and
 looks for an order that explains them all by what a lock service may answer:
-docs/guarantees.md, of which the model knows nothing else.
+docs/guarantees.md, of which the model knows nothing else. It also holds each answer
+against the position in the log that the service says it has.
 
 It does no harm to the cluster by itself: kill and cut off nodes meanwhile, as you
 like. Its names begin with --prefix; whatever is left of them ends with their

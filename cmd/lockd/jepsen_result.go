@@ -21,14 +21,19 @@ type jepsenResult struct {
 	Verdict    string         `json:"verdict"`
 	Seed       uint64         `json:"seed"`
 	Operations int            `json:"operations"`
-	Groups     int            `json:"groups"` // of names, each judged by itself
+	Groups     int            `json:"groups"`    // of names, each judged by itself
+	Witnessed  int            `json:"witnessed"` // operations that said where they took effect
 	Outcomes   map[string]int `json:"outcomes"`
 	Findings   []string       `json:"findings"`
 }
 
 func (f *jepsenFlags) judge(h history.History, told error) (jepsenResult, verdict.Linear) {
-	judged := verdict.Linearizable(h, f.limit)
-	r := jepsenResult{Seed: f.load.Seed, Operations: len(h), Groups: judged.Parts, Outcomes: make(map[string]int), Findings: []string{}}
+	judged, witness := verdict.Linearizable(h, f.limit), verdict.Witnessed(h)
+	if witness.Verdict == verdict.Violated {
+		judged.Verdict = verdict.Violated
+		judged.Findings = append(judged.Findings, witness.Findings...)
+	}
+	r := jepsenResult{Seed: f.load.Seed, Operations: len(h), Groups: judged.Parts, Witnessed: witness.Ops, Outcomes: make(map[string]int), Findings: []string{}}
 	for i := range h {
 		what := string(h[i].Kind) + " " + string(h[i].Status)
 		if h[i].Code != "" {
@@ -109,7 +114,8 @@ func printJepsen(w io.Writer, r jepsenResult, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(w).Encode(r)
 	}
-	fmt.Fprintf(w, "%s: %d operations in %d groups of names, seed %d\n", r.Verdict, r.Operations, r.Groups, r.Seed)
+	fmt.Fprintf(w, "%s: %d operations in %d groups of names, %d of them by their positions as well; seed %d\n",
+		r.Verdict, r.Operations, r.Groups, r.Witnessed, r.Seed)
 	var outcomes []string
 	for what, n := range r.Outcomes {
 		outcomes = append(outcomes, fmt.Sprintf("%s %d", what, n))

@@ -99,3 +99,35 @@ func (s State) String() string {
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")
 }
+
+// Holders are the sessions that hold a name.
+func (s State) Holders(name string) (sessions []uint64) {
+	for _, h := range s.holders(name) {
+		sessions = append(sessions, h.Session)
+	}
+	return sessions
+}
+
+// Tokens are those of a grant that is held.
+func (s State) Tokens(session, id uint64) (tokens []uint64) {
+	if at := s.findAny(session, id); at >= 0 {
+		for _, h := range s.grants[at].holds {
+			tokens = append(tokens, h.token)
+		}
+	}
+	return tokens
+}
+
+// Of is the state of some names, for people.
+func (s State) Of(names ...string) string {
+	var lines []string
+	for _, name := range names {
+		for _, h := range s.holders(name) {
+			lines = append(lines, fmt.Sprintf("%s is held by %d/%s (%s, token %d)", name, h.Session, h.Owner, h.Mode, h.Token))
+		}
+	}
+	if len(lines) == 0 {
+		return "nothing of it is held"
+	}
+	return strings.Join(lines, ", ")
+}

@@ -166,11 +166,13 @@ func (c *client) execute() {
 			c.op.Holders = append(c.op.Holders, history.Holder{
 				Session: uint64(h.Session), Owner: h.Owner, Mode: modesOf[h.Mode], Permits: uint32(h.Permits), Token: uint64(h.Token)})
 		}
-		c.answer = &fsm.Result{Status: fsm.StatusOK}
+		c.answer = &fsm.Result{Status: fsm.StatusOK, Index: c.w.index}
 		return
 	}
 	if r := c.w.apply(c.command); r.Status != fsm.StatusQueued {
 		c.answer = &r
+	} else {
+		c.op.Queued = &history.Position{Index: uint64(r.Index), Order: r.Order}
 	}
 }
 
@@ -182,6 +184,9 @@ var codesOf = map[fsm.Status]string{
 func (c *client) hearAnswer() {
 	r, o := c.answer, c.op
 	c.op = nil
+	if r.Index > 0 {
+		o.At = &history.Position{Index: uint64(r.Index), Order: r.Order}
+	}
 	if r.Status != fsm.StatusOK {
 		code := codesOf[r.Status]
 		if code == "" {
@@ -263,6 +268,9 @@ func TestHistoriesOfTheMachine(t *testing.T) {
 		got := Linearizable(h, 20*time.Second)
 		if got.Verdict != Pass {
 			t.Fatalf("seed %d: %v: %v", seed, got.Verdict, got.Findings)
+		}
+		if got := Witnessed(h); got.Verdict != Pass || got.Ops < len(h)/2 {
+			t.Fatalf("seed %d: the witness of %d of %d: %v", seed, got.Ops, len(h), got.Findings)
 		}
 	}
 	for _, what := range []string{"acquire ok ", "acquire fail busy", "acquire fail timeout", "acquire unknown ", "acquire fail no_session",

@@ -140,17 +140,25 @@ func (c *client) returned(o *history.Op, r fsm.Result, err error) (known bool) {
 	case err != nil:
 		c.load.record.Return(o, history.Fail, "unavailable")
 	case r.Status == fsm.StatusOK:
-		o.At = &history.Position{Index: uint64(r.Index), Order: r.Order}
+		o.At = at(r)
 		c.load.record.Return(o, history.OK, "")
 	default:
 		code := codes[r.Status]
 		if code == "" {
 			code = fmt.Sprintf("status_%d", r.Status)
 		}
-		o.At = &history.Position{Index: uint64(r.Index), Order: r.Order}
+		o.At = at(r)
 		c.load.record.Return(o, history.Fail, code)
 	}
 	return true
+}
+
+// at is where an answer was given; nil for one that no entry gave.
+func at(r fsm.Result) *history.Position {
+	if r.Index == 0 {
+		return nil
+	}
+	return &history.Position{Index: uint64(r.Index), Order: r.Order}
 }
 
 // live is one session after the other.
