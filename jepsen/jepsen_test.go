@@ -118,6 +118,28 @@ func TestMemory(t *testing.T) {
 	judge(t, load(b, other))
 }
 
+// Applications through the client's engine, which believe in what they hold.
+func TestEngine(t *testing.T) {
+	machine := mem.New()
+	defer machine.Close()
+	e := workload.Engine{
+		Seed: 1, Clients: 6, Time: 2 * time.Second, TTL: time.Second, Name: "resource",
+		Open: func(int) (lockapi.Backend, error) { return machine.Another(), nil },
+	}
+	beliefs, err := e.Run(context.Background(), history.NewRecorder())
+	if err != nil {
+		t.Error(err)
+	}
+	for _, f := range verdict.Apart(beliefs) {
+		t.Error(f)
+	}
+	taken, refused := e.Writes()
+	if len(beliefs) < 50 || taken < len(beliefs) {
+		t.Errorf("%d beliefs, %d writes", len(beliefs), taken)
+	}
+	t.Logf("%d beliefs, %d writes taken, %d refused", len(beliefs), taken, refused)
+}
+
 // Three nodes in this process, on loopback.
 func TestCluster(t *testing.T) {
 	addresses := freeAddresses(t, 3)

@@ -37,7 +37,7 @@ func TestSuite(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", binary, "../cmd/lockd").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, workload := range []string{"mixed", "mutex", "rwlock", "semaphore", "all"} {
+	for _, workload := range []string{"mixed", "mutex", "rwlock", "semaphore", "all", "engine"} {
 		t.Run(workload, func(t *testing.T) { maltreat(t, filepath.Join(dir, workload), binary, workload) })
 	}
 }
@@ -60,9 +60,13 @@ func maltreat(t *testing.T, dir, binary, workload string) {
 	}
 	ready(t, r)
 
+	ttl := "1s" // short, so that many expire
+	if workload == "engine" {
+		ttl = "4s" // its clients mean to keep what they hold
+	}
 	var result, said bytes.Buffer
 	clients := r.Client(context.Background(), "jepsen", "--endpoints", r.Endpoints(), "--workload", workload, "--seed", fmt.Sprint(*seed),
-		"--time", lasts.String(), "--clients", "12", "--ttl", "1s", "--patience", "2s", "--out", filepath.Join(dir, "history"), "--json")
+		"--time", lasts.String(), "--clients", "12", "--ttl", ttl, "--patience", "2s", "--out", filepath.Join(dir, "history"), "--json")
 	clients.Stdout, clients.Stderr = &result, &said
 	if err := clients.Start(); err != nil {
 		t.Fatal(err)

@@ -40,7 +40,9 @@ names, forget what they hold, go away without a word, send commands twice by two
 nodes, and let their sessions expire. It records every call and every answer, and
 looks for an order that explains them all by what a lock service may answer:
 docs/guarantees.md, of which the model knows nothing else. It also holds each answer
-against the position in the log that the service says it has.
+against the position in the log that the service says it has. --workload engine is
+another kind: applications with the Go client take turns at a resource; no two may
+be sure of the lock at one time, and no write may be lost.
 
 It does no harm to the cluster by itself: kill and cut off nodes meanwhile, as you
 like. Its names begin with --prefix; whatever is left of them ends with their
@@ -79,7 +81,7 @@ func (f *jepsenFlags) check() error {
 	if f.prefix == "" {
 		f.prefix = "jepsen/" + strings.ToLower(rand.Text()[:8]) + "/"
 	}
-	if f.load.Names = workload.Names(f.workload, f.prefix); f.load.Names == nil {
+	if f.load.Names = workload.Names(f.workload, f.prefix); f.load.Names == nil && f.workload != workload.EngineName {
 		return usage("--workload %s: there are %s", f.workload, strings.Join(workload.Workloads(), ", "))
 	}
 	switch {
@@ -107,33 +109,10 @@ func (f *jepsenFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err := f.look(ctx, func(context.Context, *remote.Backend) error { return nil }); err != nil {
 		return err
 	}
-	for _, endpoint := range f.endpoints { // a way through each, and one that finds its own
-		b, err := remote.Open([]string{endpoint}, remote.Options{})
-		if err != nil {
-			return usage("--endpoints: %w", err)
-		}
-		defer b.Close()
-		f.load.Ways = append(f.load.Ways, lockapi.Backend(b))
-	}
-	all, err := f.dial()
+	ctx, came := interruptible(ctx)
+	result, err := f.judged(ctx, stderr)
 	if err != nil {
 		return err
-	}
-	defer all.Close()
-	f.load.Ways = append(f.load.Ways, all)
-	f.load.Pinned = min(len(f.endpoints), f.load.Clients/2)
-	// An order of a few hundred operations is found in no time.
-	f.load.Renamed = 2 * f.load.TTL
-
-	ctx, came := interruptible(ctx)
-	record := history.NewRecorder()
-	stop := f.progress(record, stderr)
-	told := f.load.Run(ctx, record)
-	stop()
-	h := record.History()
-	result, judged := f.judge(h, told)
-	if err := f.keep(h, judged); err != nil {
-		return fmt.Errorf("--out: %w", err)
 	}
 	if err := printJepsen(stdout, result, f.asJSON); err != nil {
 		return err
@@ -145,4 +124,53 @@ func (f *jepsenFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return &exitError{code: 1, err: errors.New("the cluster is not what it promises, or that is not known: " + result.Verdict)}
 	}
 	return nil
+}
+
+// judged lets clients work, and judges what befell them.
+func (f *jepsenFlags) judged(ctx context.Context, stderr io.Writer) (jepsenResult, error) {
+	if f.workload == workload.EngineName {
+		return f.engine(ctx, stderr)
+	}
+	close, err := f.ways()
+	if err != nil {
+		return jepsenResult{}, err
+	}
+	defer close()
+	// An order of a few hundred operations is found in no time.
+	f.load.Renamed = 2 * f.load.TTL
+	record := history.NewRecorder()
+	stop := f.progress(record, stderr)
+	told := f.load.Run(ctx, record)
+	stop()
+	h := record.History()
+	result, judged := f.judge(h, told)
+	if err := f.keep(h, judged); err != nil {
+		return result, fmt.Errorf("--out: %w", err)
+	}
+	return result, nil
+}
+
+// ways opens a way through each endpoint, and one that finds its own.
+func (f *jepsenFlags) ways() (close func(), err error) {
+	var all []*remote.Backend
+	close = func() {
+		for _, b := range all {
+			b.Close()
+		}
+	}
+	routes := [][]string{f.endpoints}
+	for _, endpoint := range f.endpoints {
+		routes = append(routes, []string{endpoint})
+	}
+	for _, route := range routes {
+		b, err := remote.Open(route, remote.Options{})
+		if err != nil {
+			close()
+			return nil, usage("--endpoints: %w", err)
+		}
+		all = append(all, b)
+		f.load.Ways = append(f.load.Ways, lockapi.Backend(b))
+	}
+	f.load.Pinned = min(len(f.endpoints), f.load.Clients/2)
+	return close, nil
 }

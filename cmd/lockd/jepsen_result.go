@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,9 @@ import (
 
 	"github.com/lockd-io/lockd/jepsen/history"
 	"github.com/lockd-io/lockd/jepsen/verdict"
+	"github.com/lockd-io/lockd/jepsen/workload"
+	"github.com/lockd-io/lockd/lockapi"
+	"github.com/lockd-io/lockd/lockapi/remote"
 	"golang.org/x/term"
 )
 
@@ -54,6 +58,36 @@ func (f *jepsenFlags) judge(h history.History, told error) (jepsenResult, verdic
 	}
 	r.Verdict = judged.Verdict.String()
 	return r, judged
+}
+
+// engine lets applications work, and judges what they were sure of.
+func (f *jepsenFlags) engine(ctx context.Context, stderr io.Writer) (jepsenResult, error) {
+	e := workload.Engine{
+		Seed: f.load.Seed, Clients: f.load.Clients, Time: f.load.Time, TTL: f.load.TTL, Name: f.prefix + "resource",
+		Open: func(int) (lockapi.Backend, error) { return remote.Open(f.endpoints, remote.Options{}) },
+	}
+	record := history.NewRecorder()
+	stop := f.progress(record, stderr)
+	beliefs, wrong := e.Run(ctx, record)
+	stop()
+	taken, refused := e.Writes()
+	r := jepsenResult{
+		Verdict: verdict.Pass.String(), Seed: f.load.Seed, Operations: len(beliefs), Groups: 1, Findings: []string{},
+		Outcomes: map[string]int{"held": len(beliefs), "write ok": taken, "write overtaken": refused},
+	}
+	for _, finding := range verdict.Apart(beliefs) {
+		r.Findings = append(r.Findings, finding.String())
+	}
+	if wrong != nil {
+		r.Findings = append(r.Findings, wrong.Error())
+	}
+	switch {
+	case len(r.Findings) > 0:
+		r.Verdict = verdict.Violated.String()
+	case len(beliefs) == 0:
+		r.Verdict, r.Findings = verdict.Undecided.String(), []string{"nobody ever held the lock"}
+	}
+	return r, nil
 }
 
 // keep writes what there is to look at into --out.

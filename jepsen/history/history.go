@@ -36,17 +36,19 @@ type Status string
 
 const (
 	OK      Status = "ok"      // it has taken effect once
-	Fail    Status = "fail"    // it has no effect; Code says why
+	Fail    Status = "fail"    // it has no effect; Code says why (but see NoSession)
 	Unknown Status = "unknown" // it takes effect once, at any time after its call, or never
 )
 
 // Codes of operations that failed. A code that is not here is a refusal that
 // says nothing about who holds what.
 const (
-	Busy      = "busy"       // a try: not free, or not its turn
-	Timeout   = "timeout"    // a wait that ended, confirmed by the service
-	NotHeld   = "not_held"   // a release of what is not held
-	NoSession = "no_session" // the session is over
+	Busy    = "busy"     // a try: not free, or not its turn
+	Timeout = "timeout"  // a wait that ended, confirmed by the service
+	NotHeld = "not_held" // a release of what is not held
+	// NoSession says that the session is over by now. What was asked may have been
+	// done before that: whoever asks again is told no more than this.
+	NoSession = "no_session"
 )
 
 // Mode is how a name is wanted.
@@ -120,6 +122,12 @@ func (o *Op) End() int64 {
 		return math.MaxInt64
 	}
 	return o.Return
+}
+
+// Doubtful tells whether the operation may have had an effect that its answer does
+// not tell.
+func (o *Op) Doubtful() bool {
+	return o.Status == Unknown || o.Status == Fail && o.Code == NoSession
 }
 
 // Names are the names that it is about.

@@ -56,9 +56,14 @@ func expiries(h history.History, drift float64) (history.History, []Finding) {
 	kept := make(history.History, 0, len(h))
 	for i := range h {
 		next = max(next, h[i].ID+1)
-		if h[i].Kind != history.Ended {
-			kept = append(kept, h[i])
+		if h[i].Kind == history.Ended {
+			continue
 		}
+		o := h[i]
+		if o.Doubtful() {
+			o.Status = history.Unknown // that its session is over then is in the spans
+		}
+		kept = append(kept, o)
 	}
 	all := spans(h)
 	for _, id := range slices.Sorted(maps.Keys(all)) {

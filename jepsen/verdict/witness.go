@@ -39,9 +39,13 @@ func Witnessed(h history.History) Witness {
 	for i := range h {
 		o := &h[i]
 		switch {
-		case o.Status == history.Unknown && (o.Kind == history.Acquire || o.Kind == history.Release || o.Kind == history.Close):
-			w.unknown = append(w.unknown, o)
-		case o.Status != history.Unknown && o.At != nil:
+		case o.Doubtful() || o.At == nil && o.Status == history.OK:
+			if o.Kind == history.Acquire || o.Kind == history.Release || o.Kind == history.Close {
+				doubt := *o
+				doubt.Status = history.Unknown // or its place is not
+				w.unknown = append(w.unknown, &doubt)
+			}
+		case o.At != nil:
 			ops = append(ops, o)
 		}
 	}

@@ -92,7 +92,9 @@ func (s *session) acquire(ctx context.Context) (goesOn bool) {
 	under := c.call(op)
 	r, err := c.do(ctx, s, cmd)
 	if err == nil && r.Status == fsm.StatusQueued {
-		under.Queued = &history.Position{Index: uint64(r.Index), Order: r.Order}
+		if r.Order > 0 { // else it is the answer to a repeat, which tells of now
+			under.Queued = at(r)
+		}
 		r, err = s.awaits(ctx, cmd.Seq)
 	}
 	if err == nil && r.Status == fsm.StatusOK {
@@ -129,7 +131,7 @@ func (s *session) close(ctx context.Context) {
 	op := s.client.call(history.Op{Kind: history.Close, Session: uint64(s.id)})
 	r, err := s.client.do(ctx, s, s.numbered(fsm.Command{Op: fsm.OpClose}))
 	if err == nil && r.Status == fsm.StatusSessionGone {
-		r.Status = fsm.StatusOK // by this very close, sent before, as far as anybody knows
+		r = fsm.Result{Status: fsm.StatusOK} // by this very close, sent before, as far as anybody knows
 	}
 	s.client.returned(op, r, err)
 }

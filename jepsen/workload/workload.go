@@ -54,10 +54,15 @@ type Name struct {
 }
 
 // Workloads are the names of loads that a person can ask for.
-func Workloads() []string { return []string{"mutex", "rwlock", "semaphore", "all", "mixed"} }
+func Workloads() []string {
+	return []string{"mutex", "rwlock", "semaphore", "all", "mixed", EngineName}
+}
 
-// Names are what the clients of a workload want, each behind a prefix. It is nil
-// if there is no such workload.
+// EngineName is the workload that is an Engine and not a Load.
+const EngineName = "engine"
+
+// Names are what the clients of a Load want, each behind a prefix. It is nil if
+// there is no such workload.
 func Names(workload, prefix string) []Name {
 	a, b, c, s := prefix+"a", prefix+"b", prefix+"c", prefix+"s"
 	switch workload {
