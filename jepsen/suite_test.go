@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"testing"
 	"time"
 
@@ -20,6 +22,8 @@ import (
 var (
 	seed   = flag.Uint64("seed", 0, "of the faults and of what clients do; 0 is a random one")
 	lasts  = flag.Duration("lasts", time.Minute, "how long clients work, for each workload")
+	only   = flag.String("only", "", "regexp of the faults that there are to be")
+	lockd  = flag.String("lockd", "", "the lockd to maltreat; it is built if empty")
 	report = flag.String("report", "", "directory for histories, logs and what was done; a temporary one if empty")
 )
 
@@ -33,9 +37,12 @@ func TestSuite(t *testing.T) {
 	if dir == "" {
 		dir = t.TempDir()
 	}
-	binary := filepath.Join(t.TempDir(), "lockd")
-	if out, err := exec.Command("go", "build", "-o", binary, "../cmd/lockd").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	binary := *lockd
+	if binary == "" {
+		binary = filepath.Join(t.TempDir(), "lockd")
+		if out, err := exec.Command("go", "build", "-o", binary, "../cmd/lockd").CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
 	}
 	for _, workload := range []string{"mixed", "mutex", "rwlock", "semaphore", "all", "engine"} {
 		t.Run(workload, func(t *testing.T) { maltreat(t, filepath.Join(dir, workload), binary, workload) })
@@ -73,7 +80,7 @@ func maltreat(t *testing.T, dir, binary, workload string) {
 	}
 	trouble, done := context.WithTimeout(context.Background(), *lasts-15*time.Second)
 	defer done()
-	n := rig.Nemesis{Rig: r, Faults: rig.Faults(), Seed: *seed, Hold: 4 * time.Second, Rest: 2 * time.Second,
+	n := rig.Nemesis{Rig: r, Faults: faults(t), Seed: *seed, Hold: 4 * time.Second, Rest: 2 * time.Second,
 		Tell: func(text string) { t.Log(text) }}
 	events, err := n.Run(trouble)
 	if err != nil {
@@ -101,6 +108,20 @@ func maltreat(t *testing.T, dir, binary, workload string) {
 		kinds[e.Fault] = true
 	}
 	t.Logf("seed %d: %s: %d operations, %d by their positions as well, %d faults of %d kinds; %v", *seed, got.Verdict, got.Operations, got.Witnessed, len(events), len(kinds), got.Outcomes)
+}
+
+// faults are those that -only lets through.
+func faults(t *testing.T) []rig.Fault {
+	t.Helper()
+	pattern, err := regexp.Compile(*only)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := slices.DeleteFunc(rig.Faults(), func(f rig.Fault) bool { return !pattern.MatchString(f.Name) })
+	if len(all) == 0 {
+		t.Fatalf("no fault is called %q", *only)
+	}
+	return all
 }
 
 func ready(t *testing.T, r *rig.Rig) {
