@@ -41,6 +41,7 @@ var house = []room{
 	{4, "jepsen/rig", nil},
 	{3, "jepsen/verdict", []string{"github.com/anishathalye/porcupine"}},
 	{2, "jepsen/model", nil},
+	{2, "jepsen/report", nil},
 	{2, "jepsen/workload", nil},
 	{1, "jepsen/history", nil},
 

@@ -16,15 +16,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockd-io/lockd/jepsen/history"
+	"github.com/lockd-io/lockd/jepsen/report"
 	"github.com/lockd-io/lockd/jepsen/rig"
 )
 
 var (
-	seed   = flag.Uint64("seed", 0, "of the faults and of what clients do; 0 is a random one")
-	lasts  = flag.Duration("lasts", time.Minute, "how long clients work, for each workload")
-	only   = flag.String("only", "", "regexp of the faults that there are to be")
-	lockd  = flag.String("lockd", "", "the lockd to maltreat; it is built if empty")
-	report = flag.String("report", "", "directory for histories, logs and what was done; a temporary one if empty")
+	seed  = flag.Uint64("seed", 0, "of the faults and of what clients do; 0 is a random one")
+	lasts = flag.Duration("lasts", time.Minute, "how long clients work, for each workload")
+	only  = flag.String("only", "", "regexp of the faults that there are to be")
+	lockd = flag.String("lockd", "", "the lockd to maltreat; it is built if empty")
+	kept  = flag.String("report", "", "directory for histories, logs and what was done; a temporary one if empty")
 )
 
 // TestSuite lets clients work while the cluster is maltreated, and wants an order
@@ -33,7 +35,7 @@ func TestSuite(t *testing.T) {
 	if *seed == 0 {
 		*seed = uint64(time.Now().UnixNano()) >> 12
 	}
-	dir := *report
+	dir := *kept
 	if dir == "" {
 		dir = t.TempDir()
 	}
@@ -82,6 +84,7 @@ func maltreat(t *testing.T, dir, binary, workload string) {
 	defer done()
 	n := rig.Nemesis{Rig: r, Faults: faults(t), Seed: *seed, Hold: 4 * time.Second, Rest: 2 * time.Second,
 		Tell: func(text string) { t.Log(text) }}
+	began := time.Now()
 	events, err := n.Run(trouble)
 	if err != nil {
 		t.Errorf("the nemesis: %v", err)
@@ -93,9 +96,11 @@ func maltreat(t *testing.T, dir, binary, workload string) {
 	}
 	var got struct {
 		Verdict    string
+		Began      time.Time
 		Operations int
 		Witnessed  int
 		Outcomes   map[string]int
+		Findings   []string
 	}
 	if err := json.Unmarshal(result.Bytes(), &got); err != nil {
 		t.Fatalf("%v: %s", err, result.String())
@@ -103,11 +108,39 @@ func maltreat(t *testing.T, dir, binary, workload string) {
 	if got.Verdict != "pass" {
 		t.Errorf("%s", result.String())
 	}
+	page := report.Page{Title: "lockd, " + workload, Verdict: got.Verdict, Findings: got.Findings}
+	for _, e := range events {
+		offset := began.Sub(got.Began)
+		page.Faults = append(page.Faults, report.Fault{Name: e.Fault, To: e.To, Begin: int64(offset + e.Begin), End: int64(offset + e.End)})
+	}
 	kinds := map[string]bool{}
 	for _, e := range events {
 		kinds[e.Fault] = true
 	}
-	t.Logf("seed %d: %s: %d operations, %d by their positions as well, %d faults of %d kinds; %v", *seed, got.Verdict, got.Operations, got.Witnessed, len(events), len(kinds), got.Outcomes)
+	fact := fmt.Sprintf("seed %d: %s: %d operations, %d by their positions as well, %d faults of %d kinds; %v",
+		*seed, got.Verdict, got.Operations, got.Witnessed, len(events), len(kinds), got.Outcomes)
+	t.Log(fact)
+	page.Facts = append(page.Facts, fact)
+	draw(t, dir, page)
+}
+
+// draw writes the report beside the history, where there is one.
+func draw(t *testing.T, dir string, page report.Page) {
+	t.Helper()
+	if file, err := os.Open(filepath.Join(dir, "history", "history.jsonl")); err == nil {
+		defer file.Close()
+		if page.History, err = history.Load(file); err != nil {
+			t.Error(err)
+		}
+	}
+	out, err := os.Create(filepath.Join(dir, "report.html"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	if err := page.Write(out); err != nil {
+		t.Error(err)
+	}
 }
 
 // faults are those that -only lets through.

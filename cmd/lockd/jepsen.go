@@ -144,6 +144,7 @@ func (f *jepsenFlags) judged(ctx context.Context, stderr io.Writer) (jepsenResul
 	stop()
 	h := record.History()
 	result, judged := f.judge(h, told)
+	result.Began = record.Began()
 	if err := f.keep(h, judged); err != nil {
 		return result, fmt.Errorf("--out: %w", err)
 	}

@@ -24,6 +24,7 @@ import (
 type jepsenResult struct {
 	Verdict    string         `json:"verdict"`
 	Seed       uint64         `json:"seed"`
+	Began      time.Time      `json:"began"` // the history's time 0
 	Operations int            `json:"operations"`
 	Groups     int            `json:"groups"`    // of names, each judged by itself
 	Witnessed  int            `json:"witnessed"` // operations that said where they took effect
@@ -72,7 +73,7 @@ func (f *jepsenFlags) engine(ctx context.Context, stderr io.Writer) (jepsenResul
 	stop()
 	taken, refused := e.Writes()
 	r := jepsenResult{
-		Verdict: verdict.Pass.String(), Seed: f.load.Seed, Operations: len(beliefs), Groups: 1, Findings: []string{},
+		Verdict: verdict.Pass.String(), Seed: f.load.Seed, Began: record.Began(), Operations: len(beliefs), Groups: 1, Findings: []string{},
 		Outcomes: map[string]int{"held": len(beliefs), "write ok": taken, "write overtaken": refused},
 	}
 	for _, finding := range verdict.Apart(beliefs) {

@@ -18,6 +18,9 @@ type Recorder struct {
 // NewRecorder begins a history now.
 func NewRecorder() *Recorder { return &Recorder{start: time.Now()} }
 
+// Began is when the history began, by the time of day.
+func (r *Recorder) Began() time.Time { return r.start }
+
 // Now is the time since the beginning, in nanoseconds, by the monotonic clock.
 func (r *Recorder) Now() int64 { return int64(time.Since(r.start)) }
 
