@@ -120,8 +120,26 @@ func maltreat(t *testing.T, dir, binary, workload string) {
 	fact := fmt.Sprintf("seed %d: %s: %d operations, %d by their positions as well, %d faults of %d kinds; %v",
 		*seed, got.Verdict, got.Operations, got.Witnessed, len(events), len(kinds), got.Outcomes)
 	t.Log(fact)
-	page.Facts = append(page.Facts, fact)
+	page.Facts = append(page.Facts, fact, logged(t, r))
 	draw(t, dir, page)
+}
+
+// logged is what the nodes' logs tell of the run.
+func logged(t *testing.T, r *rig.Rig) string {
+	t.Helper()
+	count := func(text string) (sum int) {
+		for _, n := range r.Nodes {
+			k, err := n.Said(text)
+			if err != nil {
+				t.Error(err)
+			}
+			sum += k
+		}
+		return sum
+	}
+	fact := fmt.Sprintf("%d lives of nodes, %d reigns, %d snapshots restored or installed", count("msg=started"), count("msg=leading"), count(`msg="snapshot restored"`))
+	t.Log(fact)
+	return fact
 }
 
 // draw writes the report beside the history, where there is one.

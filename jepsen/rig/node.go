@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -73,6 +74,12 @@ func (n *Node) signal(s syscall.Signal) {
 		_ = n.cmd.Process.Signal(s)
 		n.stopped = s == syscall.SIGSTOP
 	}
+}
+
+// Said counts the lines of the node's log, in all its lives, that have a text.
+func (n *Node) Said(text string) (int, error) {
+	log, err := os.ReadFile(n.log.Name())
+	return bytes.Count(log, []byte(text)), err
 }
 
 // kill is kill -9, and waits until the process is gone.
