@@ -160,20 +160,20 @@ func cmpInt(a, b int64) int {
 	return 0
 }
 
-// inTurn: of two that wait for one name the one that came first is granted first.
-// Who holds the name already may enter it again before others.
+// inTurn: of two that want one name the one that came first is granted first; a
+// try comes and is granted in one. Who holds the name already may enter it again
+// before others.
 func (w *witness) inTurn(ops []*history.Op) {
 	waits := make(map[string][]*history.Op) // granted ones, by name, in the order in which they began
 	for _, o := range ops {
-		if o.Kind == history.Acquire && o.Status == history.OK && o.Queued != nil {
-			for _, name := range o.Names() {
-				waits[name] = append(waits[name], o)
-			}
+		// Of several names one may be the owner's already, and then others pass.
+		if o.Kind == history.Acquire && o.Status == history.OK && len(o.Wants) == 1 && came(o) != nil {
+			waits[o.Wants[0].Name] = append(waits[o.Wants[0].Name], o)
 		}
 	}
 	for _, queue := range waits {
 		slices.SortFunc(queue, func(a, b *history.Op) int {
-			return place{a.Queued.Index, a.Queued.Order}.compare(place{b.Queued.Index, b.Queued.Order})
+			return place{came(a).Index, came(a).Order}.compare(place{came(b).Index, came(b).Order})
 		})
 		var last *history.Op
 		for _, o := range queue {
@@ -181,14 +181,23 @@ func (w *witness) inTurn(ops []*history.Op) {
 				continue
 			}
 			if last != nil && position(o).compare(position(last)) < 0 && !sameOwner(o, last) {
-				w.find(fmt.Sprintf("%s waited before %s and was granted before it, at %d.%d and %d.%d",
-					last, o, o.At.Index, o.At.Order, last.At.Index, last.At.Order), last, o)
+				w.find(fmt.Sprintf("%s, granted at %d.%d, was overtaken by %s, which came later and was granted at %d.%d",
+					last, last.At.Index, last.At.Order, o, o.At.Index, o.At.Order), last, o)
 			}
 			if last == nil || position(o).compare(position(last)) > 0 {
 				last = o
 			}
 		}
 	}
+}
+
+// came is where a granted acquire began to want its names; nil if that is not
+// known.
+func came(o *history.Op) *history.Position {
+	if o.Wait == 0 {
+		return o.At
+	}
+	return o.Queued
 }
 
 func sameOwner(a, b *history.Op) bool { return a.Session == b.Session && a.Owner == b.Owner }

@@ -38,10 +38,17 @@ func TestWitness(t *testing.T) {
 		spoil func(h history.History)
 		want  string
 	}{
-		"it is right":                 {func(history.History) {}, ""},
-		"two hold it":                 {func(h history.History) { h[1].At = at(32); h[1].Call = 11 }, "cannot be"},
-		"an answer before its time":   {func(h history.History) { h[2].At = at(60) }, "was answered before"},
-		"the second first":            {func(h history.History) { h[2].Queued, h[4].Queued = at(26), at(19) }, "waited before"},
+		"it is right":               {func(history.History) {}, ""},
+		"two hold it":               {func(h history.History) { h[1].At = at(32); h[1].Call = 11 }, "cannot be"},
+		"an answer before its time": {func(h history.History) { h[2].At = at(60) }, "was answered before"},
+		"the second first":          {func(h history.History) { h[2].Queued, h[4].Queued = at(26), at(19) }, "was overtaken"},
+		"a try past who waits": {func(h history.History) {
+			h[4].Queued, h[4].Wait, h[4].At, h[5].Call, h[5].Return, h[5].At = nil, 0, at(30), 31, 32, at(30)
+			h[5].At.Order = 2
+			h[4].At.Order = 2
+			h[5].At.Order = 3
+			h[4].Return = 30
+		}, "was overtaken"},
 		"a token falls":               {func(h history.History) { h[2].Tokens[0] = 9; h[4].Tokens[0] = 8 }, "cannot be"},
 		"what nobody has is released": {func(h history.History) { h[3].Grant = 77 }, "cannot be"},
 	} {
