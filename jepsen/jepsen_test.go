@@ -122,22 +122,24 @@ func TestMemory(t *testing.T) {
 func TestEngine(t *testing.T) {
 	machine := mem.New()
 	defer machine.Close()
+	resource := workload.NewResource(history.NewRecorder().Now)
 	e := workload.Engine{
+		Resource: resource, Work: 50 * time.Microsecond,
 		Seed: 1, Clients: 6, Time: 2 * time.Second, TTL: time.Second, Name: "resource",
 		Open: func(int) (lockapi.Backend, error) { return machine.Another(), nil },
 	}
-	beliefs, err := e.Run(context.Background(), history.NewRecorder())
+	beliefs, err := e.Run(context.Background())
 	if err != nil {
 		t.Error(err)
 	}
 	for _, f := range verdict.Apart(beliefs) {
 		t.Error(f)
 	}
-	taken, refused := e.Writes()
-	if len(beliefs) < 50 || taken < len(beliefs) {
-		t.Errorf("%d beliefs, %d writes", len(beliefs), taken)
+	tally, err := resource.Tally()
+	if err != nil || len(beliefs) < 50 || tally.Taken < len(beliefs) || tally.Lost() > 0 {
+		t.Errorf("%d beliefs; %v, %v", len(beliefs), tally, err)
 	}
-	t.Logf("%d beliefs, %d writes taken, %d refused", len(beliefs), taken, refused)
+	t.Logf("%d beliefs; %v", len(beliefs), tally)
 }
 
 // Three nodes in this process, on loopback.

@@ -28,6 +28,8 @@ type jepsenFlags struct {
 	out      string
 	limit    time.Duration
 	asJSON   bool
+	resource string // of the workload engine; "" is one of its own
+	first    int
 }
 
 func newJepsen() *cobra.Command {
@@ -71,9 +73,12 @@ checkers, and a picture of the part that has no order. Ctrl-C judges what there 
 	flags.Uint64Var(&f.load.Seed, "seed", 0, "of what clients do (default: a random one)")
 	flags.StringVar(&f.prefix, "prefix", "", "what names begin with (default: jepsen/ and a random word)")
 	flags.StringVar(&f.out, "out", "", "`DIR` for the history")
+	flags.StringVar(&f.resource, "resource", "", "`ADDRESS` of the resource that several of --workload engine share (see lockd jepsen resource)")
+	flags.IntVar(&f.first, "first-client", 1, "number of the first client: those who share a resource differ in it")
 	flags.DurationVar(&f.limit, "limit", 2*time.Minute, "of the search for an order, for each group of names")
 	flags.BoolVar(&f.asJSON, "json", false, "one JSON object")
 	f.clientFlags.add(flags)
+	command.AddCommand(newJepsenResource())
 	return command
 }
 
@@ -87,6 +92,10 @@ func (f *jepsenFlags) check() error {
 	switch {
 	case f.load.Clients < 1 || f.load.Clients > 1000:
 		return usage("--clients %d: 1 to 1000", f.load.Clients)
+	case f.resource != "" && f.workload != workload.EngineName:
+		return usage("--resource is of --workload %s", workload.EngineName)
+	case f.first < 1:
+		return usage("--first-client %d: 1 at least", f.first)
 	case f.load.Time <= 0 || f.load.Wait <= 0 || f.load.Patience <= 0 || f.limit <= 0:
 		return usage("--time, --wait, --patience and --limit are longer than 0")
 	case f.load.TTL < 500*time.Millisecond:

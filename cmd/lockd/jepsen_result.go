@@ -1,22 +1,17 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/lockd-io/lockd/jepsen/history"
 	"github.com/lockd-io/lockd/jepsen/verdict"
-	"github.com/lockd-io/lockd/jepsen/workload"
-	"github.com/lockd-io/lockd/lockapi"
-	"github.com/lockd-io/lockd/lockapi/remote"
 	"golang.org/x/term"
 )
 
@@ -61,43 +56,10 @@ func (f *jepsenFlags) judge(h history.History, told error) (jepsenResult, verdic
 	return r, judged
 }
 
-// engine lets applications work, and judges what they were sure of.
-func (f *jepsenFlags) engine(ctx context.Context, stderr io.Writer) (jepsenResult, error) {
-	e := workload.Engine{
-		Seed: f.load.Seed, Clients: f.load.Clients, Time: f.load.Time, TTL: f.load.TTL, Name: f.prefix + "resource",
-		Open: func(int) (lockapi.Backend, error) { return remote.Open(f.endpoints, remote.Options{}) },
-	}
-	record := history.NewRecorder()
-	stop := f.progress(record, stderr)
-	beliefs, wrong := e.Run(ctx, record)
-	stop()
-	taken, refused := e.Writes()
-	r := jepsenResult{
-		Verdict: verdict.Pass.String(), Seed: f.load.Seed, Began: record.Began(), Operations: len(beliefs), Groups: 1, Findings: []string{},
-		Outcomes: map[string]int{"held": len(beliefs), "write ok": taken, "write overtaken": refused},
-	}
-	for _, finding := range verdict.Apart(beliefs) {
-		r.Findings = append(r.Findings, finding.String())
-	}
-	if wrong != nil {
-		r.Findings = append(r.Findings, wrong.Error())
-	}
-	switch {
-	case len(r.Findings) > 0:
-		r.Verdict = verdict.Violated.String()
-	case len(beliefs) == 0:
-		r.Verdict, r.Findings = verdict.Undecided.String(), []string{"nobody ever held the lock"}
-	}
-	return r, nil
-}
-
 // keep writes what there is to look at into --out.
 func (f *jepsenFlags) keep(h history.History, judged verdict.Linear) error {
 	if f.out == "" {
 		return nil
-	}
-	if err := os.MkdirAll(f.out, 0o700); err != nil {
-		return err
 	}
 	for name, write := range map[string]func(io.Writer) error{
 		"history.jsonl": func(w io.Writer) error { return history.Save(w, h) },
@@ -110,7 +72,7 @@ func (f *jepsenFlags) keep(h history.History, judged verdict.Linear) error {
 		if name == "history.html" && !judged.Drawn() {
 			continue
 		}
-		file, err := os.OpenFile(filepath.Join(f.out, name), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+		file, err := f.create(name)
 		if err != nil {
 			return err
 		}

@@ -47,7 +47,7 @@ func Load(r io.Reader) (History, error) {
 	return h, h.Validate()
 }
 
-func strictly(line []byte, o *Op) error {
+func strictly(line []byte, o any) error {
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
 	return d.Decode(o)

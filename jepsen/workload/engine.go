@@ -19,34 +19,48 @@ import (
 type Engine struct {
 	Seed    uint64
 	Clients int
+	First   int // number of the first client; those of one resource differ
 	Time    time.Duration
 	TTL     time.Duration
 	Name    string
+	// Resource is what they write to. It may be one that others share.
+	Resource Guarded
+	// Work is between reading the resource and writing it: the longer, the more
+	// pauses fall there.
+	Work time.Duration
 	// Open gives a client its way to the service.
 	Open func(client int) (lockapi.Backend, error)
-
-	record *history.Recorder
+	// Tell hears of each belief as it grows, for a process that may not live to
+	// return it; nil tells nobody.
+	Tell func(history.Belief) error
 
 	mu      sync.Mutex // guards the fields below
 	beliefs []history.Belief
 	wrong   []error
-	// The resource: it takes a write with a token that is not less than the
-	// greatest so far, as the documentation advises.
-	fence   uint64
-	value   int
-	refused int
 }
 
+// Guarded is a Resource, or one of another process.
+type Guarded interface {
+	Read(token uint64) (Reading, error)
+	Write(Writing) error
+	Tally() (Tally, error)
+}
+
+var (
+	_ Guarded = (*Resource)(nil)
+	_ Guarded = (*Shared)(nil)
+)
+
 // Run lets the applications work until time is up or ctx ends. The beliefs are
-// what each of them was sure of, and when; the error is what cannot be.
-func (e *Engine) Run(ctx context.Context, record *history.Recorder) ([]history.Belief, error) {
-	e.record = record
+// what each of them was sure of, and when, by the resource's clock; the error is what
+// cannot be.
+func (e *Engine) Run(ctx context.Context) ([]history.Belief, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.Time)
 	defer cancel()
 	var running sync.WaitGroup
 	for i := range e.Clients {
 		running.Go(func() {
-			if err := e.live(ctx, i+1); err != nil {
+			if err := e.live(ctx, e.First+i); err != nil {
 				e.complain(err)
 			}
 		})
@@ -54,10 +68,6 @@ func (e *Engine) Run(ctx context.Context, record *history.Recorder) ([]history.B
 	running.Wait()
 	return e.beliefs, errors.Join(e.wrong...)
 }
-
-// Writes is how many writes the resource took, and how many it refused from those
-// that had been overtaken.
-func (e *Engine) Writes() (taken, refused int) { return e.value, e.refused }
 
 func (e *Engine) complain(err error) {
 	e.mu.Lock()
@@ -72,17 +82,18 @@ func (e *Engine) live(ctx context.Context, number int) error {
 	}
 	defer b.Close()
 	rng := rand.New(rand.NewPCG(e.Seed, uint64(number)))
-	for ctx.Err() == nil {
+	var wrong error
+	for ctx.Err() == nil && wrong == nil {
 		client, err := lockapi.New(b, lockapi.Options{TTL: e.TTL})
 		if err != nil {
 			return err
 		}
-		for ctx.Err() == nil && rng.IntN(50) > 0 { // now and then it is another session
+		for ctx.Err() == nil && wrong == nil && rng.IntN(50) > 0 { // now and then it is another session
 			grant, err := client.Mutex(e.Name).Acquire(ctx)
 			if err != nil {
 				break
 			}
-			e.hold(ctx, number, grant, time.Duration(rng.IntN(20))*time.Millisecond)
+			wrong = e.hold(ctx, number, grant, time.Duration(rng.IntN(20))*time.Millisecond)
 			over, done := context.WithTimeout(context.WithoutCancel(ctx), e.TTL)
 			_ = grant.Release(over)
 			done()
@@ -91,47 +102,49 @@ func (e *Engine) live(ctx context.Context, number int) error {
 		_ = client.Close(over)
 		done()
 	}
-	return nil
+	return wrong
 }
 
-// hold believes in a grant for a while, and writes as long as it does.
-func (e *Engine) hold(ctx context.Context, number int, grant *lockapi.Grant, d time.Duration) {
-	belief := history.Belief{Client: number, Token: uint64(grant.Token), From: e.record.Now()}
-	for until := belief.From + int64(d); ; {
-		before := e.record.Now() // the clock first: it was held at that time, or later
-		if !grant.Valid() {
-			break
+// hold believes in a grant for a while, and writes as long as it does. The error is
+// of the resource, or of a belief that the resource knows to be wrong.
+func (e *Engine) hold(ctx context.Context, number int, grant *lockapi.Grant, d time.Duration) error {
+	belief := history.Belief{Client: number, Token: uint64(grant.Token)}
+	defer func() {
+		if belief.To == 0 {
+			return // it was lost before it was looked at
 		}
-		belief.To = before
-		e.write(belief.Token)
-		if before >= until || ctx.Err() != nil {
-			break
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.beliefs = append(e.beliefs, belief)
+	}()
+	for {
+		seen, err := e.Resource.Read(belief.Token) // the clock first: it was held at that time, or later
+		if err != nil {
+			return fmt.Errorf("the resource: %w", err)
+		}
+		if !grant.Valid() {
+			return nil
+		}
+		if seen.Overtaken {
+			return fmt.Errorf("client %d is sure of the lock with token %d, and the resource has seen a greater one", number, belief.Token)
+		}
+		if belief.To == 0 {
+			belief.From = seen.At
+		}
+		belief.To = seen.At
+		if e.Tell != nil {
+			if err := e.Tell(belief); err != nil {
+				return err
+			}
+		}
+		time.Sleep(e.Work)
+		err = e.Resource.Write(Writing{Client: number, Token: belief.Token, Fenced: seen.Fenced + 1, Unfenced: seen.Unfenced + 1})
+		if err != nil {
+			return fmt.Errorf("the resource: %w", err)
+		}
+		if seen.At >= belief.From+int64(d) || ctx.Err() != nil {
+			return nil
 		}
 		time.Sleep(time.Millisecond)
-	}
-	if belief.To == 0 {
-		return // it was lost before it was looked at
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.beliefs = append(e.beliefs, belief)
-}
-
-// write reads the resource and writes it, as one that takes its time.
-func (e *Engine) write(token uint64) {
-	e.mu.Lock()
-	read := e.value
-	e.mu.Unlock()
-	time.Sleep(50 * time.Microsecond)
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	switch {
-	case token < e.fence:
-		e.refused++
-	case e.value != read:
-		e.wrong = append(e.wrong, fmt.Errorf("a write with token %d was lost: the resource went from %d to %d meanwhile", token, read, e.value))
-		fallthrough
-	default:
-		e.fence, e.value = token, read+1
 	}
 }
