@@ -21,6 +21,26 @@ func checkerFaults() []fault {
 			pkg: verdicts, test: "TestBadHistories",
 		},
 		{
+			name: "checker: re-entry may tell an old token", property: property,
+			file: "jepsen/model/model.go", old: "if token <= g.holds[j].after {", new: "if token < g.holds[j].after {",
+			pkg: verdicts, test: "TestBadHistories",
+		},
+		{
+			name: "checker: locks of others are re-entrant", property: property,
+			file: "jepsen/history/foreign.go", old: "if !f.lock.Reentrant {", new: "if false {",
+			pkg: verdicts, test: "TestForeignLocks",
+		},
+		{
+			name: "checker: what is open is over at once", property: property,
+			file: "jepsen/verdict/linear.go", old: "end = last + 1 // after", new: "end = o.Call // after",
+			pkg: verdicts, test: "TestForeignRegisters",
+		},
+		{
+			name: "checker: out of time is a pass", property: property,
+			file: "jepsen/verdict/linear.go", old: "out.Verdict = Undecided", new: "out.Verdict = Pass",
+			pkg: verdicts, test: "TestUndecided",
+		},
+		{
 			name: "checker: who has no session is given locks", property: property,
 			file: "jepsen/model/model.go", old: "if s.hasEnded(o.Session) {\n\t\treturn s, false", new: "if false {\n\t\treturn s, false",
 			pkg: verdicts, test: "TestBadHistories",

@@ -18,6 +18,7 @@ import (
 type hold struct {
 	want  history.Want
 	token uint64 // 0: not known
+	after uint64 // of a first hold whose token is not known: what its token is greater than
 }
 
 // A grant is what an acquire was given.
@@ -93,6 +94,7 @@ func (s State) give(o *history.Op) (State, bool) {
 	next := s
 	next.grants = slices.Clone(s.grants)
 	depth := uint32(1)
+	given := s.token // before o
 	for i, want := range o.Wants {
 		token := uint64(0)
 		if o.Status == history.OK && len(o.Tokens) > 0 {
@@ -112,6 +114,9 @@ func (s State) give(o *history.Op) (State, bool) {
 			token = own
 		}
 		g.holds[i] = hold{want: want, token: token}
+		if n == 0 && token == 0 && want.Mode != history.Permits {
+			g.holds[i].after = given
+		}
 		depth += n
 	}
 	if o.Status == history.OK && o.Count != 0 && len(o.Wants) == 1 && o.Wants[0].Mode != history.Permits && o.Count != depth {
@@ -154,14 +159,16 @@ func (s *State) admits(o *history.Op, want *history.Want, token uint64) (own uin
 	if want.Mode == history.Permits {
 		return 0, 0, taken <= uint64(want.Limit)
 	}
-	if n > 0 && token != 0 && own == 0 {
-		s.learn(o, want.Name, token)
+	if n > 0 && token != 0 && own == 0 && !s.learn(o, want.Name, token) {
+		return 0, 0, false
 	}
 	return own, n, true
 }
 
-// learn gives the owner's holds of a name the token that is known now.
-func (s *State) learn(o *history.Op, name string, token uint64) {
+// learn gives the owner's holds of a name the token that is known now. It is false
+// if the token was given before the hold was: a waits; b, of whom nobody knows the
+// token, enters again and is told that it is the one which a had before.
+func (s *State) learn(o *history.Op, name string, token uint64) bool {
 	for i := range s.grants {
 		g := &s.grants[i]
 		if g.session != o.Session || g.owner != o.Owner {
@@ -169,12 +176,17 @@ func (s *State) learn(o *history.Op, name string, token uint64) {
 		}
 		g.holds = slices.Clone(g.holds)
 		for j := range g.holds {
-			if g.holds[j].want.Name == name {
-				g.holds[j].token = token
+			if g.holds[j].want.Name != name {
+				continue
 			}
+			if token <= g.holds[j].after {
+				return false
+			}
+			g.holds[j].token, g.holds[j].after = token, 0
 		}
 	}
 	s.token = max(s.token, token)
+	return true
 }
 
 // find is the place of the grant with that number; -1 if it is not held.
