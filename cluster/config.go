@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lockd-io/lockd/fsm"
 	"github.com/lockd-io/lockd/transport"
 )
 
@@ -84,6 +85,12 @@ type Config struct {
 	// follower that was away for a moment does not need the snapshot.
 	// 0 is 1,024; at most 65,536.
 	TrailingLogs uint64
+
+	// Journal is told of each state that this node comes to, by an entry or by a
+	// snapshot: its index, and the hash of all outcomes up to there. At one index
+	// it is the same on all nodes and in all their lives, or they have diverged.
+	// It is called in order, holds up the next entry, and must not call the node.
+	Journal func(fsm.Check)
 }
 
 // Defaults and bounds of Config.
@@ -209,6 +216,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.TrailingLogs == 0 {
 		c.TrailingLogs = trailingLogsDefault
+	}
+	if c.Journal == nil {
+		c.Journal = func(fsm.Check) {}
 	}
 	return c
 }

@@ -46,6 +46,7 @@ type machine struct {
 	subs          *subscriptions
 	fail          func(error) // latches the node; does not block
 	failed        func() bool
+	journal       func(fsm.Check)
 	logger        *slog.Logger
 }
 
@@ -72,7 +73,8 @@ var errFailed = errors.New("cluster: the node has failed")
 func newMachine(p *pendings, s *subscriptions, fail func(error), failed func() bool, cfg *Config) *machine {
 	m := &machine{
 		state: fsm.New(), pendings: p, subs: s, fail: fail, failed: failed,
-		large: make(chan struct{}, 1), taken: new(atomic.Uint64), snapshotBytes: cfg.SnapshotBytes, logger: cfg.Logger,
+		large: make(chan struct{}, 1), taken: new(atomic.Uint64), snapshotBytes: cfg.SnapshotBytes,
+		journal: cfg.Journal, logger: cfg.Logger,
 	}
 	m.publishLocked()
 	return m
@@ -131,6 +133,7 @@ func (m *machine) Apply(log *raft.Log) any {
 	}
 	outcomes, facts, err := m.advance(log)
 	if err == nil {
+		m.journal(facts.chain)
 		err = m.pendings.fromApply(fsm.Index(log.Index), outcomes, m.entry.Commands, m.view, &m.tell)
 	}
 	if err != nil {
@@ -248,6 +251,7 @@ func (m *machine) Restore(r io.ReadCloser) error {
 	m.publishLocked()
 	m.tally.installed++
 	m.mu.Unlock()
+	m.journal(state.Chain())
 	m.size = 0
 	m.logger.Info("snapshot restored", "index", state.Applied())
 

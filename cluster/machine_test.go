@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"testing"
 	"time"
 
@@ -165,6 +166,33 @@ func TestMachineSnapshots(t *testing.T) {
 	full := discard{err: errors.New("no space left on device")}
 	if err := frozen.Persist(&full); err == nil || !full.canceled {
 		t.Errorf("%v, canceled %v", err, full.canceled)
+	}
+}
+
+// Whoever compares journals sees every state that a node came to, the one that a
+// snapshot brought included.
+func TestMachineKeepsAJournal(t *testing.T) {
+	var journal, others []fsm.Check
+	m, other := newMill(t), newMill(t)
+	m.journal = func(c fsm.Check) { journal = append(journal, c) }
+	other.journal = func(c fsm.Check) { others = append(others, c) }
+	for i := range 3 {
+		m.run(fsm.Check{}, opening(uint64(i)))
+		if got, want := journal[i:], []fsm.Check{m.known().chain}; !slices.Equal(got, want) {
+			t.Errorf("after entry %d: %v, want %v", i+1, got, want)
+		}
+	}
+	var sink discard
+	if frozen, err := m.Snapshot(); err != nil {
+		t.Fatal(err)
+	} else if err := frozen.Persist(&sink); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Restore(io.NopCloser(&sink.Buffer)); err != nil {
+		t.Fatal(err)
+	}
+	if want := journal[2:]; !slices.Equal(others, want) {
+		t.Errorf("after the snapshot: %v, want %v", others, want)
 	}
 }
 

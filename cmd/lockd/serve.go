@@ -25,6 +25,7 @@ type serveFlags struct {
 	keyFile  string
 	insecure bool
 	pprof    string // "" is not
+	journal  string // file; "" keeps none
 	log      logFlags
 }
 
@@ -76,6 +77,7 @@ Every flag is also LOCKD_* in the environment and a key of the YAML file.`,
 	flags.Int64Var(&f.config.SnapshotBytes, "snapshot-bytes", 0, "bytes of log between snapshots (default 64 MiB)")
 	flags.DurationVar(&f.config.SnapshotInterval, "snapshot-interval", 0, "snapshot at least this often when anything happens")
 	flags.Uint64Var(&f.config.TrailingLogs, "trailing-logs", 0, "log entries kept behind a snapshot (default 1024)")
+	flags.StringVar(&f.journal, "journal", "", "append a hash of each state to this `FILE`, to be compared with other nodes'")
 	f.log.add(command, "info")
 	return command
 }
@@ -95,6 +97,11 @@ func serve(ctx context.Context, f *serveFlags, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer stopProfiles()
+	closeJournal, err := keepJournal(f.journal, &f.config)
+	if err != nil {
+		return err
+	}
+	defer closeJournal()
 	manager, err := systemd()
 	if err != nil {
 		return err

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"log/slog"
+	"os"
+
+	"github.com/lockd-io/lockd/cluster"
+	"github.com/lockd-io/lockd/fsm"
+	"github.com/lockd-io/lockd/jepsen/history"
+)
+
+// keepJournal has the node append each state that it comes to to a file, if there
+// is to be one. Each is written at once, so that a killed process has left all of
+// them; none is flushed to the disk. A file that can no longer be written to is
+// complained of once, and ends: what is there stays true.
+func keepJournal(path string, c *cluster.Config) (stop func() error, err error) {
+	if path == "" {
+		return func() error { return nil }, nil
+	}
+	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, usage("--journal: %w", err)
+	}
+	journal, failed := bufio.NewWriter(file), false
+	c.Journal = func(at fsm.Check) {
+		if failed {
+			return
+		}
+		entry := history.Entry{Index: uint64(at.Index), Hash: at.Hash}
+		if err := errors.Join(entry.Write(journal), journal.Flush()); err != nil {
+			failed = true
+			c.Logger.Error("the journal ends here", "file", path, slog.Any("error", err))
+		}
+	}
+	return file.Close, nil
+}
