@@ -8,13 +8,14 @@ COVER_MIN   := 85
 FUZZTIME    ?= 1m
 SEEDS       ?= 10000
 FIRST       ?= 1
-LASTS       ?= 3m
+LASTS       ?= 2m30s
+HOURS       ?= 8
 SEED        ?= 0
 WORKLOAD    ?=
 REPORT      ?=
 TOOL        := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: help run check test test-system jepsen sim faults bench fuzz lint proto deps
+.PHONY: help run check test test-system jepsen jepsen-long sim faults bench fuzz lint proto deps
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
@@ -35,8 +36,12 @@ test: ## every test with the race detector; fails under 85 % coverage of fsm, lo
 test-system: ## real processes, kills and pauses: go test -tags system ./systemtest
 	$(GO) test -tags system -count=1 -timeout 20m -v ./systemtest/...
 
-jepsen: ## clients and faults on real processes (root): LASTS (3m) for each workload, SEED, WORKLOAD
-	$(GO) test -tags jepsen -count=1 -timeout 60m -v ./jepsen -run 'TestSuite/$(WORKLOAD)' -args -lasts $(LASTS) -seed $(SEED) -report '$(REPORT)'
+jepsen: ## clients and faults on real processes (root): LASTS (2m30s) for each workload, SEED, WORKLOAD, REPORT
+	$(GO) test -tags jepsen -count=1 -timeout 60m -v ./jepsen -run 'TestSuite/$(WORKLOAD)' -args -lasts $(LASTS) -seed $(SEED) -report '$(REPORT)' \
+	  $(if $(WORKLOAD)$(filter-out file,$(origin LASTS)),,-enough)
+
+jepsen-long: ## the same for HOURS (8), seed after seed from SEED; keeps in REPORT what failed
+	$(GO) test -tags jepsen -count=1 -timeout 0 -v ./jepsen -run 'TestSuite' -args -lasts $(LASTS) -seed $(SEED) -report '$(REPORT)' -hours $(HOURS)
 
 sim: ## SEEDS (10000) histories of the replicated lock machine under faults, from seed FIRST (1)
 	@$(GO) test -c -o bin/sim.test ./fsm/sim && exec bin/sim.test -test.run '^TestSimulation$$' -seeds $(SEEDS) -first $(FIRST)
@@ -62,5 +67,5 @@ proto: ## generate transport/rpc from its .proto
 
 deps: ## modules, and (by apt) what test-system runs
 	$(GO) mod download
-	@hash ip nft unshare mkfs.ext4 curl 2>/dev/null || { s=; [ "$$(id -u)" = 0 ] || s=sudo; \
-	  $$s apt-get update -q && $$s apt-get install -q -y --no-install-recommends iproute2 nftables util-linux e2fsprogs curl; }
+	@hash ip nft unshare mkfs.ext4 curl strace 2>/dev/null || { s=; [ "$$(id -u)" = 0 ] || s=sudo; \
+	  $$s apt-get update -q && $$s apt-get install -q -y --no-install-recommends iproute2 nftables util-linux e2fsprogs curl strace; }

@@ -38,7 +38,7 @@ var house = []room{
 		"golang.org/x/sys/unix", "golang.org/x/term", "google.golang.org/grpc"}},
 
 	// What judges lock services is for lockd jepsen, too; what maltreats them is above it.
-	{4, "jepsen/rig", nil},
+	{4, "jepsen/rig", []string{"golang.org/x/sys/unix"}},
 	{3, "jepsen/verdict", []string{"github.com/anishathalye/porcupine"}},
 	{2, "jepsen/model", nil},
 	{2, "jepsen/report", nil},

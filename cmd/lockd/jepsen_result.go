@@ -22,7 +22,9 @@ type jepsenResult struct {
 	Began      time.Time      `json:"began"` // the history's time 0
 	Operations int            `json:"operations"`
 	Groups     int            `json:"groups"`    // of names, each judged by itself
+	Searched   int            `json:"searched"`  // operations that an order was looked for
 	Witnessed  int            `json:"witnessed"` // operations that said where they took effect
+	Expired    int            `json:"expired"`   // sessions that nobody closed; those that were there at the end will
 	Outcomes   map[string]int `json:"outcomes"`
 	Findings   []string       `json:"findings"`
 }
@@ -33,7 +35,8 @@ func (f *jepsenFlags) judge(h history.History, told error) (jepsenResult, verdic
 		judged.Verdict = verdict.Violated
 		judged.Findings = append(judged.Findings, witness.Findings...)
 	}
-	r := jepsenResult{Seed: f.load.Seed, Operations: len(h), Groups: judged.Parts, Witnessed: witness.Ops, Outcomes: make(map[string]int), Findings: []string{}}
+	r := jepsenResult{Seed: f.load.Seed, Operations: len(h), Groups: judged.Parts, Searched: judged.Ops, Witnessed: witness.Ops,
+		Expired: h.Unclosed(), Outcomes: make(map[string]int), Findings: []string{}}
 	for i := range h {
 		what := string(h[i].Kind) + " " + string(h[i].Status)
 		if h[i].Code != "" {

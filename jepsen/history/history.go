@@ -160,6 +160,22 @@ func (h History) Sort() {
 	})
 }
 
+// Unclosed is how many sessions were opened that no client ever asked to close.
+func (h History) Unclosed() int {
+	open := make(map[uint64]bool)
+	for i := range h {
+		if h[i].Kind == Open && h[i].Status == OK {
+			open[h[i].Session] = true
+		}
+	}
+	for i := range h {
+		if h[i].Kind == Close {
+			delete(open, h[i].Session)
+		}
+	}
+	return len(open)
+}
+
 // Validate says what is wrong with the history itself: a checker's verdict on a
 // history that nobody can have seen is worth nothing.
 func (h History) Validate() error {

@@ -1,3 +1,5 @@
+//go:build linux
+
 package rig
 
 import (
@@ -6,35 +8,38 @@ import (
 	"strconv"
 )
 
-// A disk is an ext4 image, mounted so that the kernel writes nothing by itself
+// A volume is an ext4 image, mounted so that the kernel writes nothing by itself
 // for as long as a test lasts: only what is flushed is in the image.
-type disk struct {
+type volume struct {
 	image, dir string
 	cuts       int
 	mounted    bool
 }
 
-const diskSize = "160M" // a few segments of a log, and snapshots
+const volumeSize = "160M" // a few segments of a log, and snapshots
 
-func newDisk(at string) (*disk, error) {
-	d := &disk{image: filepath.Join(at, "image"), dir: filepath.Join(at, "disk")}
+func newVolume(at string) (*volume, error) {
+	d := &volume{image: filepath.Join(at, "image"), dir: filepath.Join(at, "disk")}
 	if err := os.MkdirAll(d.dir, 0o700); err != nil {
 		return nil, err
 	}
-	err := commands([]string{"truncate", "-s", diskSize, d.image}, []string{"mkfs.ext4", "-q", d.image})
+	err := commands([]string{"truncate", "-s", volumeSize, d.image}, []string{"mkfs.ext4", "-q", d.image})
 	if err != nil {
 		return nil, err
 	}
 	return d, d.mount()
 }
 
-func (d *disk) mount() error {
+// data is the node's directory on it.
+func (d *volume) data() string { return filepath.Join(d.dir, "data") }
+
+func (d *volume) mount() error {
 	err := command("mount", "-o", "loop,commit=600", d.image, d.dir)
 	d.mounted = err == nil
 	return err
 }
 
-func (d *disk) unmount() error {
+func (d *volume) unmount() error {
 	if !d.mounted {
 		return nil
 	}
@@ -44,14 +49,14 @@ func (d *disk) unmount() error {
 
 // snapshot copies what is on the disk now, which is less than what the machine
 // believes to be there.
-func (d *disk) snapshot() (copied string, err error) {
+func (d *volume) snapshot() (copied string, err error) {
 	d.cuts++
 	copied = d.image + "." + strconv.Itoa(d.cuts)
 	return copied, command("cp", "--sparse=always", d.image, copied)
 }
 
 // restore makes the disk what it was when it was copied. Nobody may use it.
-func (d *disk) restore(copied string) error {
+func (d *volume) restore(copied string) error {
 	if err := d.unmount(); err != nil {
 		return err
 	}
@@ -61,3 +66,6 @@ func (d *disk) restore(copied string) error {
 	d.image = copied
 	return d.mount()
 }
+
+// forget removes a copy that is not needed any more.
+func (d *volume) forget(copied string) error { return os.Remove(copied) }

@@ -1,28 +1,42 @@
+//go:build linux
+
 package rig
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
 )
+
+// lifeMark begins a life in a node's log.
+const lifeMark = "--- life "
 
 // A Node is one `lockd serve`, through its lives.
 type Node struct {
 	ID      string
 	Address string // where clients and nodes reach it
 	args    []string
-	disk    *disk
+	disk    *volume
 	log     *os.File
+	Journal string // file of the states that it came to
 
 	mu      sync.Mutex // guards the fields below
+	more    []string   // flags of the next life
 	cmd     *exec.Cmd
 	done    chan struct{} // closed when cmd has ended
 	stopped bool          // SIGSTOP
 	lives   int
+}
+
+// also has the node start with some flags more from now on, and no others.
+func (n *Node) also(flags ...string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.more = flags
 }
 
 // boot starts the node if it does not run.
@@ -32,9 +46,10 @@ func (n *Node) boot() error {
 	if n.runningLocked() {
 		return nil
 	}
-	cmd := exec.Command(n.args[0], n.args[1:]...)
+	args := slices.Concat(n.args, n.more)
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stdout, cmd.Stderr = n.log, n.log
-	fmt.Fprintf(n.log, "--- life %d at %s\n", n.lives+1, time.Now().Format(time.RFC3339Nano))
+	fmt.Fprintf(n.log, lifeMark+"%d at %s\n", n.lives+1, time.Now().Format(time.RFC3339Nano))
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -67,37 +82,55 @@ func (n *Node) Running() bool {
 	return n.runningLocked()
 }
 
-func (n *Node) signal(s syscall.Signal) {
+func (n *Node) paused() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.runningLocked() {
-		_ = n.cmd.Process.Signal(s)
-		n.stopped = s == syscall.SIGSTOP
+	return n.stopped
+}
+
+// pid is the process's number; 0 if there is none.
+func (n *Node) pid() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.runningLocked() {
+		return 0
+	}
+	return n.cmd.Process.Pid
+}
+
+// signal returns what is closed when the process that was told has ended.
+func (n *Node) signal(s syscall.Signal) (gone <-chan struct{}) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.runningLocked() {
+		over := make(chan struct{})
+		close(over)
+		return over
+	}
+	_ = n.cmd.Process.Signal(s)
+	switch s {
+	case syscall.SIGSTOP:
+		n.stopped = true
+	case syscall.SIGCONT:
+		n.stopped = false
+	}
+	return n.done
+}
+
+// await waits for the end of a life, or brings it about.
+func (n *Node) await(gone <-chan struct{}, patience time.Duration) {
+	if n.paused() {
+		patience = 0 // it cannot do what it was told
+	}
+	select {
+	case <-gone:
+	case <-time.After(patience):
+		<-n.signal(syscall.SIGKILL)
 	}
 }
 
-// Said counts the lines of the node's log, in all its lives, that have a text.
-func (n *Node) Said(text string) (int, error) {
-	log, err := os.ReadFile(n.log.Name())
-	return bytes.Count(log, []byte(text)), err
-}
+// end sends a signal and waits for the end, or kills.
+func (n *Node) end(s syscall.Signal, patience time.Duration) { n.await(n.signal(s), patience) }
 
 // kill is kill -9, and waits until the process is gone.
 func (n *Node) kill() { n.end(syscall.SIGKILL, time.Minute) }
-
-// end sends a signal and waits for the end, or kills.
-func (n *Node) end(s syscall.Signal, patience time.Duration) {
-	n.mu.Lock()
-	done, running := n.done, n.runningLocked()
-	n.mu.Unlock()
-	if !running {
-		return
-	}
-	n.signal(s)
-	select {
-	case <-done:
-	case <-time.After(patience):
-		n.signal(syscall.SIGKILL)
-		<-done
-	}
-}

@@ -1,3 +1,5 @@
+//go:build linux
+
 package rig
 
 import (
@@ -12,14 +14,17 @@ import (
 	"time"
 )
 
-const port = "7600"
+const (
+	port       = "7600"
+	gossipPort = "7601"
+)
 
 // A Rig is a cluster of nodes, numbered from 1, and a place for clients.
 type Rig struct {
 	Nodes  []*Node
 	dir    string
 	binary string
-	net    *network
+	net    *wires
 }
 
 // New makes everything for a cluster of that many nodes under dir, and starts
@@ -27,7 +32,7 @@ type Rig struct {
 // error too, if there is a Rig.
 func New(dir, binary string, nodes int, flags ...string) (_ *Rig, err error) {
 	r := &Rig{dir: dir, binary: binary}
-	if r.net, err = newNetwork(nodes + 1); err != nil {
+	if r.net, err = newWires(nodes + 1); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -46,13 +51,14 @@ func New(dir, binary string, nodes int, flags ...string) (_ *Rig, err error) {
 	for i, address := range addresses {
 		n := &Node{ID: fmt.Sprintf("n%d", i+1), Address: address}
 		at := filepath.Join(dir, n.ID)
-		if n.disk, err = newDisk(at); err != nil {
+		if n.disk, err = newVolume(at); err != nil {
 			return nil, err
 		}
 		if n.log, err = os.Create(filepath.Join(at, "log")); err != nil {
 			return nil, err
 		}
-		n.args = r.net.in(i+1, append([]string{binary, "serve", "--node-id", n.ID, "--data-dir", filepath.Join(n.disk.dir, "data"),
+		n.Journal = filepath.Join(at, "journal")
+		n.args = r.net.in(i+1, append([]string{binary, "serve", "--node-id", n.ID, "--data-dir", n.disk.data(), "--journal", n.Journal,
 			"--listen", address, "--join", strings.Join(addresses, ","), "--bootstrap-expect", fmt.Sprint(nodes),
 			"--gossip-key-file", key, "--insecure"}, flags...)...)
 		r.Nodes = append(r.Nodes, n)
@@ -64,6 +70,9 @@ func New(dir, binary string, nodes int, flags ...string) (_ *Rig, err error) {
 func (r *Rig) Close() error {
 	var failed []error
 	for _, n := range r.Nodes {
+		if n.disk != nil {
+			_ = command("fsfreeze", "--unfreeze", n.disk.dir) // if a fault was not undone
+		}
 		n.kill()
 		if n.disk != nil {
 			failed = append(failed, n.disk.unmount())
@@ -97,7 +106,12 @@ func (r *Rig) Endpoints() string {
 
 // Client is a command of lockd's that runs among the clients.
 func (r *Rig) Client(ctx context.Context, args ...string) *exec.Cmd {
-	full := r.net.in(0, append([]string{r.binary}, args...)...)
+	return r.Among(ctx, append([]string{r.binary}, args...)...)
+}
+
+// Among is any command that runs among the clients.
+func (r *Rig) Among(ctx context.Context, args ...string) *exec.Cmd {
+	full := r.net.in(0, args...)
 	return exec.CommandContext(ctx, full[0], full[1:]...)
 }
 
@@ -128,8 +142,7 @@ func (r *Rig) Leader(ctx context.Context) *Node {
 func (r *Rig) Ready(ctx context.Context) error {
 	for _, n := range r.Nodes {
 		for {
-			full := r.net.in(0, "curl", "-s", "-m", "2", "-o", "/dev/null", "-w", "%{http_code}", "http://"+n.Address+"/readyz")
-			out, err := exec.CommandContext(ctx, full[0], full[1:]...).Output()
+			out, err := r.Among(ctx, "curl", "-s", "-m", "2", "-o", "/dev/null", "-w", "%{http_code}", "http://"+n.Address+"/readyz").Output()
 			if err == nil && string(out) == "200" {
 				break
 			}

@@ -33,6 +33,8 @@ func spans(h history.History) map[uint64]*span {
 		s := all[o.Session]
 		switch {
 		case s == nil || o.Status == history.Unknown:
+		case o.Kind == history.Close && o.Code == history.NoSession:
+			// It was sent before and has ended the session, or came too late: nobody knows.
 		case o.Kind == history.Ended, o.Status == history.Fail && o.Code == history.NoSession:
 			s.by = min(s.by, o.Return)
 		case o.Kind == history.Close && o.Status == history.OK:

@@ -130,9 +130,6 @@ func (s *session) renew(ctx context.Context) (goesOn bool) {
 func (s *session) close(ctx context.Context) {
 	op := s.client.call(history.Op{Kind: history.Close, Session: uint64(s.id)})
 	r, err := s.client.do(ctx, s, s.numbered(fsm.Command{Op: fsm.OpClose}))
-	if err == nil && r.Status == fsm.StatusSessionGone {
-		r = fsm.Result{Status: fsm.StatusOK} // by this very close, sent before, as far as anybody knows
-	}
 	s.client.returned(op, r, err)
 }
 

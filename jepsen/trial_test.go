@@ -1,0 +1,180 @@
+//go:build jepsen
+
+package jepsen_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/lockd-io/lockd/jepsen/history"
+	"github.com/lockd-io/lockd/jepsen/report"
+	"github.com/lockd-io/lockd/jepsen/rig"
+)
+
+// A trial is one workload on one cluster that is maltreated.
+type trial struct {
+	t        *testing.T
+	dir      string
+	binary   string
+	workload string
+	number   int // among the workloads: each begins with other faults
+	rig      *rig.Rig
+	page     report.Page
+}
+
+// quiet is how long clients go on after the last fault.
+const quiet = 15 * time.Second
+
+// A judgement is what `lockd jepsen --json` says.
+type judgement struct {
+	Verdict    string
+	Began      time.Time
+	Operations int
+	Searched   int
+	Witnessed  int
+	Expired    int
+	Outcomes   map[string]int
+	Findings   []string
+}
+
+// maltreat adds to all what the trial came to.
+func (run *trial) maltreat(ctx context.Context, all *figures) {
+	t := run.t
+	if err := os.MkdirAll(run.dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if run.rig, err = rig.New(run.dir, run.binary, 3, "--snapshot-bytes", "50000", "--trailing-logs", "16"); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := run.rig.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	faults, missing := possible(t, run.rig)
+	if err := run.rig.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ready(t, run.rig)
+	work := run.clients()
+	began := time.Now()
+	events := run.trouble(ctx, faults)
+	ready(t, run.rig)
+	got := work(ctx)
+	agreed := run.leftAlone()
+
+	told, err := run.rig.Told()
+	if err != nil {
+		t.Error(err)
+	}
+	sum := figures{
+		operations: got.Operations, searched: got.Searched, witnessed: got.Witnessed, expired: got.Expired,
+		reigns: told.Reigns, installed: told.Installed, lives: told.Lives, compared: agreed.Entries,
+	}
+	for _, e := range events {
+		offset := began.Sub(got.Began)
+		run.page.Faults = append(run.page.Faults, report.Fault{Name: e.Fault, To: e.To, Begin: int64(offset + e.Begin), End: int64(offset + e.End)})
+		sum.fault(e.Fault)
+	}
+	all.add(&sum)
+	run.page.Title, run.page.Verdict, run.page.Findings = "lockd, "+run.workload, got.Verdict, got.Findings
+	for _, f := range agreed.Findings {
+		run.page.Findings = append(run.page.Findings, f.String())
+	}
+	fact := fmt.Sprintf("seed %d: %s: %v; %v", *seed, got.Verdict, &sum, got.Outcomes)
+	t.Log(fact)
+	run.page.Facts = append(append(run.page.Facts, fact), missing...)
+	run.draw()
+	if t.Failed() {
+		t.Logf("again: make jepsen SEED=%d WORKLOAD=%s LASTS=%v", *seed, run.workload, *lasts)
+	}
+}
+
+// clients begins their work. What is returned waits for its end, and for the
+// judgement.
+func (run *trial) clients() func(context.Context) judgement {
+	t := run.t
+	ttl := "1s" // short, so that many expire
+	if run.workload == "engine" {
+		ttl = "4s" // its clients mean to keep what they hold
+	}
+	var result, said bytes.Buffer
+	cmd := run.rig.Client(context.Background(), "jepsen", "--endpoints", run.rig.Endpoints(), "--workload", run.workload, "--seed", fmt.Sprint(*seed),
+		"--time", lasts.String(), "--clients", "16", "--ttl", ttl, "--patience", "2s", "--out", filepath.Join(run.dir, "history"), "--json")
+	cmd.Stdout, cmd.Stderr = &result, &said
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is told to it once its cluster is well again
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return func(ctx context.Context) (got judgement) {
+		stopping := context.AfterFunc(ctx, func() { _ = cmd.Process.Signal(os.Interrupt) })
+		defer stopping()
+		ended := cmd.Wait()
+		if err := json.Unmarshal(result.Bytes(), &got); err != nil {
+			t.Fatalf("%v (%v): %s %s", err, ended, result.String(), said.String())
+		}
+		if got.Verdict != "pass" {
+			t.Errorf("%s", result.String())
+		}
+		if exit, ok := ended.(*exec.ExitError); ended != nil && (!ok || got.Verdict == "pass" && ctx.Err() == nil) {
+			t.Errorf("the clients: %v %v\n%s", ended, exit, said.String())
+		}
+		return got
+	}
+}
+
+// trouble is what befalls the cluster, and at its end the power fails everywhere.
+func (run *trial) trouble(ctx context.Context, faults []rig.Fault) []rig.Event {
+	t := run.t
+	some := *lasts - quiet
+	trouble, done := context.WithTimeout(ctx, some)
+	defer done()
+	n := rig.Nemesis{
+		Rig: run.rig, Faults: faults, Seed: *seed, Skip: run.number * len(faults) / 6, Hold: 4 * time.Second, Rest: 2 * time.Second,
+		Tell: func(text string) { t.Log(text) },
+	}
+	began := time.Now()
+	events, err := n.Run(trouble, some)
+	if err != nil {
+		t.Fatalf("the nemesis, after %v: %v", events, err)
+	}
+	if *only == "" {
+		at := time.Since(began)
+		if err := run.rig.PowerCut(run.rig.Nodes...); err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, rig.Event{Fault: "power fails everywhere", To: "all", Begin: at, End: time.Since(began)})
+	}
+	if err := run.rig.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return events
+}
+
+// draw writes the report beside the history, where there is one.
+func (run *trial) draw() {
+	t := run.t
+	if file, err := os.Open(filepath.Join(run.dir, "history", "history.jsonl")); err == nil {
+		defer file.Close()
+		if run.page.History, err = history.Load(file); err != nil {
+			t.Error(err)
+		}
+	}
+	out, err := os.Create(filepath.Join(run.dir, "report.html"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	if err := run.page.Write(out); err != nil {
+		t.Error(err)
+	}
+}
