@@ -80,5 +80,35 @@ func checkerFaults() []fault {
 			file: "jepsen/verdict/witness.go", old: "if w.explain(o) {", new: "if w.explain(o) || true {",
 			pkg: verdicts, test: "TestWitness|TestWitnessOfLies",
 		},
+		{
+			name: "checker: two may be sure at once", property: "no two are sure of one lock at one time",
+			file: "jepsen/verdict/belief.go", old: "case before.To >= after.From &&", new: "case before.To > after.To &&",
+			pkg: verdicts, test: "TestApart",
+		},
+		{
+			name: "checker: a long belief is forgotten behind a short one", property: "no two are sure of one lock at one time",
+			file: "jepsen/verdict/belief.go", old: "if before.To > after.To {", new: "if false {",
+			pkg: verdicts, test: "TestApart",
+		},
+		{
+			name: "checker: a belief ends when it was told of first", property: "what a process that was killed believed is judged",
+			file: "jepsen/history/belief.go", old: "max(all[i].To, b.To)", new: "all[i].To",
+			pkg: "./jepsen/history", test: "TestBeliefs",
+		},
+		{
+			name: "checker: the resource takes every write", property: "a fenced resource loses nothing",
+			file: "jepsen/workload/resource.go", old: "if w.Token < r.fence {", new: "if false {",
+			pkg: "./jepsen/workload", test: "TestResource",
+		},
+		{
+			name: "checker: the resource does not see tokens with reads", property: "a fenced resource loses nothing",
+			file: "jepsen/workload/resource.go", old: "r.fence = max(r.fence, by.Token)", new: "_ = by",
+			pkg: "./jepsen/workload", test: "TestResource",
+		},
+		{
+			name: "checker: nobody asks whether a believer was overtaken", property: "who believes was not overtaken",
+			file: "jepsen/workload/engine.go", old: "if seen.Overtaken {", new: "if false {",
+			pkg: "./jepsen/workload", test: "TestEngineWhoIsOvertaken",
+		},
 	}
 }

@@ -41,7 +41,7 @@ type Engine struct {
 
 // Guarded is a Resource, or one of another process.
 type Guarded interface {
-	Read(token uint64) (Reading, error)
+	Read(Look) (Reading, error)
 	Write(Writing) error
 	Tally() (Tally, error)
 }
@@ -118,7 +118,7 @@ func (e *Engine) hold(ctx context.Context, number int, grant *lockapi.Grant, d t
 		e.beliefs = append(e.beliefs, belief)
 	}()
 	for {
-		seen, err := e.Resource.Read(belief.Token) // the clock first: it was held at that time, or later
+		seen, err := e.Resource.Read(Look{Client: number, Token: belief.Token}) // the clock first: it was held at that time, or later
 		if err != nil {
 			return fmt.Errorf("the resource: %w", err)
 		}

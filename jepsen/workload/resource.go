@@ -28,6 +28,12 @@ type Resource struct {
 // it, and never falls.
 func NewResource(clock func() int64) *Resource { return &Resource{clock: clock} }
 
+// A Look is an application's, who says who it is and what it may.
+type Look struct {
+	Client int
+	Token  uint64
+}
+
 // A Reading is what an application sees of a resource.
 type Reading struct {
 	At        int64 // by the resource's clock
@@ -43,11 +49,11 @@ type Writing struct {
 	Fenced, Unfenced int
 }
 
-// A Tally is what came of a resource. Each write adds one to what was read, so that
+// A Tally is what came of a resource, and who is at it. Each write adds one to what was read, so that
 // a number is as many as its writes if each was of what the one before had left. As
 // many as it is short of that were lost.
 type Tally struct {
-	Client   int // who wrote last, be it refused
+	AtWork   int // client that read last; 0 when it has written
 	Fenced   int
 	Taken    int // writes that made Fenced
 	Refused  int
@@ -67,11 +73,12 @@ func (t Tally) String() string {
 }
 
 // Read shows both numbers, and the token to the fence.
-func (r *Resource) Read(token uint64) (Reading, error) {
+func (r *Resource) Read(by Look) (Reading, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	overtaken := token < r.fence
-	r.fence = max(r.fence, token)
+	overtaken := by.Token < r.fence
+	r.fence = max(r.fence, by.Token)
+	r.tally.AtWork = by.Client
 	return Reading{At: r.clock(), Overtaken: overtaken, Fenced: r.tally.Fenced, Unfenced: r.tally.Unfenced}, nil
 }
 
@@ -80,7 +87,9 @@ func (r *Resource) Read(token uint64) (Reading, error) {
 func (r *Resource) Write(w Writing) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.tally.Client = w.Client
+	if r.tally.AtWork == w.Client {
+		r.tally.AtWork = 0
+	}
 	r.tally.Unfenced = w.Unfenced
 	r.tally.Written++
 	if w.Token < r.fence {

@@ -25,7 +25,7 @@ func tell(t *testing.T, r Guarded, story string) Tally {
 		var err error
 		switch what {
 		case 'r':
-			read[who], err = r.Read(uint64(who))
+			read[who], err = r.Read(Look{Client: who, Token: uint64(who)})
 		case 'w':
 			err = r.Write(Writing{Client: who, Token: uint64(who), Fenced: read[who].Fenced + 1, Unfenced: read[who].Unfenced + 1})
 		default:
@@ -68,10 +68,25 @@ func TestResource(t *testing.T) {
 func TestOvertakenIsSeen(t *testing.T) {
 	r := NewResource(func() int64 { return 7 })
 	tell(t, r, "r1 w1 r2")
-	for token, overtaken := range map[uint64]bool{1: true, 2: false, 3: false} {
-		got, err := r.Read(token)
+	var last uint64
+	for _, token := range []uint64{1, 2, 3, 2} {
+		got, err := r.Read(Look{Client: 9, Token: token})
+		overtaken := token == 1 || last == 3
+		last = token
 		if err != nil || got.Overtaken != overtaken || got.At != 7 || got.Fenced != 1 {
 			t.Errorf("token %d sees %+v, %v", token, got, err)
+		}
+	}
+}
+
+func TestAtWork(t *testing.T) {
+	r := NewResource(func() int64 { return 1 })
+	for _, s := range []struct {
+		story string
+		who   int
+	}{{"", 0}, {"r1", 1}, {"r1 w1", 0}, {"r1 r2", 2}, {"r3 r4 w3", 4}, {"r4 w4", 0}} {
+		if got := tell(t, r, s.story); got.AtWork != s.who {
+			t.Errorf("%q leaves %d at work", s.story, got.AtWork)
 		}
 	}
 }
@@ -90,14 +105,14 @@ func TestShared(t *testing.T) {
 		if got := tell(t, one, "r1 r2 w2 w1"); got.Refused != 1 || got.TwinLost() != 1 {
 			t.Error(got)
 		}
-		seen, err := two.Read(3)
+		seen, err := two.Read(Look{Client: 3, Token: 3})
 		if want := (Reading{At: 5, Fenced: 1, Unfenced: 1}); err != nil || seen != want {
 			t.Errorf("%+v, %v", seen, err)
 		}
 		if err := errors.Join(l.Close(), one.Close(), two.Close(), <-served); err != nil {
 			t.Error(err)
 		}
-		if _, err := two.Read(3); err == nil {
+		if _, err := two.Read(Look{Client: 3, Token: 3}); err == nil {
 			t.Error("read after Close")
 		}
 		if _, err := Share(l.Addr().String()); err == nil {

@@ -48,8 +48,8 @@ const shared = "Resource" // as net/rpc calls it
 // served is a resource in the form that net/rpc wants.
 type served struct{ r *Resource }
 
-func (s served) Read(token uint64, to *Reading) (err error) {
-	*to, err = s.r.Read(token)
+func (s served) Read(by Look, to *Reading) (err error) {
+	*to, err = s.r.Read(by)
 	return err
 }
 
@@ -73,9 +73,9 @@ func Share(address string) (*Shared, error) {
 	return &Shared{client}, nil
 }
 
-// Read is Resource.Read. After an error the token may have been seen.
-func (s *Shared) Read(token uint64) (seen Reading, err error) {
-	err = s.client.Call(shared+".Read", token, &seen)
+// Read is Resource.Read. After an error the look may have been seen.
+func (s *Shared) Read(by Look) (seen Reading, err error) {
+	err = s.client.Call(shared+".Read", by, &seen)
 	return seen, err
 }
 
