@@ -46,9 +46,14 @@ func fromEnvironment(command *cobra.Command, _ []string) error {
 // beside a service that is called lockd.
 func unknownVariables(root *cobra.Command, environment []string) []string {
 	known := map[string]bool{"LOCKD_NAME": true, "LOCKD_TOKEN": true, "LOCKD_GRANTS": true}
-	for _, command := range root.Commands() {
+	var know func(*cobra.Command)
+	know = func(command *cobra.Command) {
 		command.LocalFlags().VisitAll(func(f *pflag.Flag) { known[variable(f.Name)] = true })
+		for _, below := range command.Commands() {
+			know(below)
+		}
 	}
+	know(root)
 	var unknown []string
 	for _, v := range environment {
 		name, _, _ := strings.Cut(v, "=")

@@ -17,6 +17,7 @@ import (
 	"github.com/lockd-io/lockd/lockapi"
 	"github.com/lockd-io/lockd/lockapi/remote"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // A jepsenFlags is the command line of jepsen.
@@ -72,14 +73,19 @@ checkers, and a picture of the part that has no order. Ctrl-C judges what there 
 	flags.DurationVar(&f.load.Patience, "patience", 3*time.Second, "after which a client takes an answer for lost")
 	flags.Uint64Var(&f.load.Seed, "seed", 0, "of what clients do (default: a random one)")
 	flags.StringVar(&f.prefix, "prefix", "", "what names begin with (default: jepsen/ and a random word)")
-	flags.StringVar(&f.out, "out", "", "`DIR` for the history")
+	f.judging(flags)
 	flags.StringVar(&f.resource, "resource", "", "`ADDRESS` of the resource that several of --workload engine share (see lockd jepsen resource)")
 	flags.IntVar(&f.first, "first-client", 1, "number of the first client: those who share a resource differ in it")
+	f.clientFlags.add(flags)
+	command.AddCommand(newJudge(), newJepsenResource())
+	return command
+}
+
+// judging are the flags of whatever judges a history.
+func (f *jepsenFlags) judging(flags *pflag.FlagSet) {
+	flags.StringVar(&f.out, "out", "", "`DIR` for the history, and a picture of what has no order")
 	flags.DurationVar(&f.limit, "limit", 2*time.Minute, "of the search for an order, for each group of names")
 	flags.BoolVar(&f.asJSON, "json", false, "one JSON object")
-	f.clientFlags.add(flags)
-	command.AddCommand(newJepsenResource())
-	return command
 }
 
 func (f *jepsenFlags) check() error {

@@ -114,8 +114,11 @@ func printJepsen(w io.Writer, r jepsenResult, asJSON bool) error {
 	if asJSON {
 		return json.NewEncoder(w).Encode(r)
 	}
-	fmt.Fprintf(w, "%s: %d operations in %d groups of names, %d of them by their positions as well; seed %d\n",
-		r.Verdict, r.Operations, r.Groups, r.Witnessed, r.Seed)
+	fmt.Fprintf(w, "%s: %d operations in %d groups of names, %d of them by their positions as well", r.Verdict, r.Operations, r.Groups, r.Witnessed)
+	if r.Seed != 0 {
+		fmt.Fprintf(w, "; seed %d", r.Seed)
+	}
+	fmt.Fprintln(w)
 	var outcomes []string
 	for what, n := range r.Outcomes {
 		outcomes = append(outcomes, fmt.Sprintf("%s %d", what, n))

@@ -50,11 +50,16 @@ func Linearizable(h history.History, limit time.Duration) Linear {
 		case porcupine.Ok:
 			continue
 		case porcupine.Illegal:
+			out.Verdict = Violated
+			finding := Finding{What: "no order of what befell " + namesOf(part) + " explains its answers", Ops: idsOf(part)}
 			if out.model.Step == nil {
 				out.model, out.info = m, info
+				if f, found := firstOf(m, part, limit/10); found {
+					out.info = f.marked()
+					finding = Finding{What: finding.What + "; " + f.String(), Ops: []int{f.op.ID}}
+				}
 			}
-			out.Verdict = Violated
-			out.Findings = append(out.Findings, Finding{What: "no order of what befell " + namesOf(part) + " explains its answers", Ops: idsOf(part)})
+			out.Findings = append(out.Findings, finding)
 		default:
 			if out.Verdict == Pass {
 				out.Verdict = Undecided
@@ -78,8 +83,8 @@ func placed(part history.History) (n int) {
 // Drawn tells whether there is a part without an order to be drawn.
 func (l *Linear) Drawn() bool { return l.model.Step != nil }
 
-// Picture draws the first part that has no order, as a page of HTML. It is false
-// if there is none.
+// Picture draws the first part that has no order, up to where there is none and
+// with that marked, as a page of HTML. It is false if there is none.
 func (l *Linear) Picture(w io.Writer) (bool, error) {
 	if !l.Drawn() {
 		return false, nil

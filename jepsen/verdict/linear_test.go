@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -59,11 +60,31 @@ func TestBadHistories(t *testing.T) {
 	}
 }
 
+// The answer that cannot be is told among those that can.
+func TestFirstViolation(t *testing.T) {
+	x := []history.Want{{Name: "x", Mode: history.Exclusive}}
+	h := slices.Clone(histories(t, "good")["mutex_turns"]) // until 8 ms; then nobody has it
+	for i, o := range []history.Op{
+		{Client: 1, Session: 1, Kind: history.Acquire, Wants: x, Grant: 3, Tokens: []uint64{3}},
+		{Client: 2, Session: 2, Kind: history.Acquire, Wants: x, Grant: 4, Tokens: []uint64{4}},
+		{Client: 2, Session: 2, Kind: history.Release, Grant: 4},
+	} {
+		o.ID, o.Status = 10+i, history.OK
+		o.Call = int64(10+2*i) * int64(time.Millisecond)
+		o.Return = o.Call + 1
+		h = append(h, o)
+	}
+	got := Linearizable(h, time.Minute)
+	if len(got.Findings) != 1 || !slices.Equal(got.Findings[0].Ops, []int{11}) {
+		t.Errorf("found %v, want operation 11", got.Findings)
+	}
+}
+
 func TestPicture(t *testing.T) {
 	var page bytes.Buffer
 	bad := histories(t, "bad")["mutex_two_holders"]
 	got := Linearizable(bad, time.Minute)
-	if drawn, err := got.Picture(&page); err != nil || !drawn || !strings.Contains(page.String(), "acquire x") {
+	if drawn, err := got.Picture(&page); err != nil || !drawn || !strings.Contains(page.String(), "acquire x") || !strings.Contains(page.String(), "first violation") {
 		t.Fatal(drawn, err, page.Len())
 	}
 	fine := Linearizable(histories(t, "good")["mutex_turns"], time.Minute)
