@@ -15,7 +15,7 @@ WORKLOAD    ?=
 REPORT      ?=
 TOOL        := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: help run check test test-system jepsen jepsen-long sim faults bench fuzz lint proto deps
+.PHONY: help run check test test-system jepsen jepsen-long jepsen-clock sim faults bench fuzz lint proto deps
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
@@ -42,6 +42,9 @@ jepsen: ## clients and faults on real processes (root): LASTS (2m30s) for each w
 
 jepsen-long: ## the same for HOURS (8), seed after seed from SEED; keeps in REPORT what failed
 	$(GO) test -tags jepsen -count=1 -timeout 0 -v ./jepsen -run 'TestSuite' -args -lasts $(LASTS) -seed $(SEED) -report '$(REPORT)' -hours $(HOURS)
+
+jepsen-clock: ## clients while this machine's clock is stepped to and fro (root); it is set right in the end
+	$(GO) test -tags jepsen -count=1 -timeout 60m -v ./jepsen -run 'TestWallClock' -args -clock -lasts $(LASTS) -seed $(SEED) -report '$(REPORT)'
 
 sim: ## SEEDS (10000) histories of the replicated lock machine under faults, from seed FIRST (1)
 	@$(GO) test -c -o bin/sim.test ./fsm/sim && exec bin/sim.test -test.run '^TestSimulation$$' -seeds $(SEEDS) -first $(FIRST)

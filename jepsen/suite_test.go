@@ -33,9 +33,7 @@ var (
 // of all that befell them, nodes that agree, and everybody served once it is left
 // alone.
 func TestSuite(t *testing.T) {
-	if *seed == 0 {
-		*seed = uint64(time.Now().UnixNano()) >> 12
-	}
+	choose()
 	dir := *kept
 	if dir == "" {
 		dir = t.TempDir()
@@ -69,6 +67,13 @@ func TestSuite(t *testing.T) {
 	}
 	if *enough && ctx.Err() == nil {
 		all.enough(t)
+	}
+}
+
+// choose makes up a seed, if there is none.
+func choose() {
+	if *seed == 0 {
+		*seed = uint64(time.Now().UnixNano()) >> 12
 	}
 }
 

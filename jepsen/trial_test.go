@@ -27,6 +27,7 @@ type trial struct {
 	workload string
 	number   int // among the workloads: each begins with other faults
 	rig      *rig.Rig
+	events   []rig.Event
 	page     report.Page
 }
 
@@ -47,6 +48,16 @@ type judgement struct {
 
 // maltreat adds to all what the trial came to.
 func (run *trial) maltreat(ctx context.Context, all *figures) {
+	run.under(ctx, all, func(ctx context.Context) {
+		faults, missing := possible(run.t, run.rig)
+		run.page.Facts = append(run.page.Facts, missing...)
+		run.events = run.trouble(ctx, faults)
+	})
+}
+
+// under is a trial under whatever trouble there is, from which the cluster is to
+// recover by itself.
+func (run *trial) under(ctx context.Context, all *figures, trouble func(context.Context)) {
 	t := run.t
 	if err := os.MkdirAll(run.dir, 0o700); err != nil {
 		t.Fatal(err)
@@ -60,14 +71,13 @@ func (run *trial) maltreat(ctx context.Context, all *figures) {
 			t.Error(err)
 		}
 	}()
-	faults, missing := possible(t, run.rig)
 	if err := run.rig.Start(); err != nil {
 		t.Fatal(err)
 	}
 	ready(t, run.rig)
 	work := run.clients()
 	began := time.Now()
-	events := run.trouble(ctx, faults)
+	trouble(ctx)
 	ready(t, run.rig)
 	got := work(ctx)
 	agreed := run.leftAlone()
@@ -80,7 +90,7 @@ func (run *trial) maltreat(ctx context.Context, all *figures) {
 		operations: got.Operations, searched: got.Searched, witnessed: got.Witnessed, expired: got.Expired,
 		reigns: told.Reigns, installed: told.Installed, lives: told.Lives, compared: agreed.Entries,
 	}
-	for _, e := range events {
+	for _, e := range run.events {
 		offset := began.Sub(got.Began)
 		run.page.Faults = append(run.page.Faults, report.Fault{Name: e.Fault, To: e.To, Begin: int64(offset + e.Begin), End: int64(offset + e.End)})
 		sum.fault(e.Fault)
@@ -92,7 +102,7 @@ func (run *trial) maltreat(ctx context.Context, all *figures) {
 	}
 	fact := fmt.Sprintf("seed %d: %s: %v; %v", *seed, got.Verdict, &sum, got.Outcomes)
 	t.Log(fact)
-	run.page.Facts = append(append(run.page.Facts, fact), missing...)
+	run.page.Facts = append(run.page.Facts, fact)
 	run.draw()
 	if t.Failed() {
 		t.Logf("again: make jepsen SEED=%d WORKLOAD=%s LASTS=%v", *seed, run.workload, *lasts)
