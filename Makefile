@@ -13,9 +13,12 @@ HOURS       ?= 8
 SEED        ?= 0
 WORKLOAD    ?=
 REPORT      ?=
+ONLY        ?=
+PLANTED     ?=
+TRIES       ?= 3
 TOOL        := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: help run check test test-system jepsen jepsen-long jepsen-clock sim faults bench fuzz lint proto deps
+.PHONY: help run check test test-system jepsen jepsen-long jepsen-clock teeth sim faults bench fuzz lint proto deps
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
@@ -36,15 +39,18 @@ test: ## every test with the race detector; fails under 85 % coverage of fsm, lo
 test-system: ## real processes, kills and pauses: go test -tags system ./systemtest
 	$(GO) test -tags system -count=1 -timeout 20m -v ./systemtest/...
 
-jepsen: ## clients and faults on real processes (root): LASTS (2m30s) for each workload, SEED, WORKLOAD, REPORT
-	$(GO) test -tags jepsen -count=1 -timeout 60m -v ./jepsen -run 'Test(Suite|Pauses)/$(WORKLOAD)' -args -lasts $(LASTS) -seed $(SEED) -report '$(REPORT)' \
-	  $(if $(WORKLOAD)$(filter-out file,$(origin LASTS)),,-enough)
+jepsen: ## clients and faults on real processes (root): LASTS (2m30s) for each workload, SEED, WORKLOAD, ONLY, REPORT
+	$(GO) test -tags jepsen -count=1 -timeout 60m -v ./jepsen -run 'Test(Suite|Pauses)/$(WORKLOAD)' -args -lasts $(LASTS) -seed $(SEED) -report '$(REPORT)' -only '$(ONLY)' \
+	  $(if $(WORKLOAD)$(ONLY)$(filter-out file,$(origin LASTS)),,-enough)
 
 jepsen-long: ## the same for HOURS (8), seed after seed from SEED; keeps in REPORT what failed
 	$(GO) test -tags jepsen -count=1 -timeout 0 -v ./jepsen -run 'TestSuite' -args -lasts $(LASTS) -seed $(SEED) -report '$(REPORT)' -hours $(HOURS)
 
 jepsen-clock: ## clients while this machine's clock is stepped to and fro (root); it is set right in the end
 	$(GO) test -tags jepsen -count=1 -timeout 60m -v ./jepsen -run 'TestWallClock' -args -clock -lasts $(LASTS) -seed $(SEED) -report '$(REPORT)'
+
+teeth: ## plant faults in lockd, PLANTED (all) by name, and see that the suite catches each of them TRIES (3) times (root)
+	$(GO) test -tags planted -count=1 -timeout 180m -v ./jepsen -run 'TestPlanted$$' -args -planted '$(PLANTED)' -tries $(TRIES)
 
 sim: ## SEEDS (10000) histories of the replicated lock machine under faults, from seed FIRST (1)
 	@$(GO) test -c -o bin/sim.test ./fsm/sim && exec bin/sim.test -test.run '^TestSimulation$$' -seeds $(SEEDS) -first $(FIRST)
@@ -61,7 +67,7 @@ fuzz: ## every fuzz target for FUZZTIME (1m)
 	    $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x $$p; done; done
 
 lint: ## go vet, gofmt, staticcheck
-	$(GO) vet ./... && $(GO) vet -tags system,jepsen ./systemtest/... ./jepsen/...
+	$(GO) vet ./... && $(GO) vet -tags system,jepsen ./systemtest/... ./jepsen/... && $(GO) vet -tags planted ./jepsen
 	@test -z "$$(gofmt -l . | tee /dev/stderr)"
 	$(TOOL) staticcheck -tags system ./...
 

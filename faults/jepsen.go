@@ -71,6 +71,16 @@ func checkerFaults() []fault {
 			pkg: verdicts, test: "TestWitness",
 		},
 		{
+			name: "checker: whoever waits may wait for nobody", property: property,
+			file: "jepsen/verdict/idle.go", old: "if len(w.state.Holders(name)) == 0 {", new: "if len(w.state.Holders(name)) < 0 {",
+			pkg: verdicts, test: "TestWitness",
+		},
+		{
+			name: "checker: who may hold it in doubt does not count", property: property,
+			file: "jepsen/verdict/idle.go", old: "doubted && since <= o.Return || !w.alone[name]", new: "doubted && since < 0 || !w.alone[name]",
+			pkg: verdicts, test: "TestWitness",
+		},
+		{
 			name: "checker: positions need not agree with the clock", property: property,
 			file: "jepsen/verdict/witness.go", old: "byReturn[next].Return < o.Call", new: "next < 0",
 			pkg: verdicts, test: "TestWitness",

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +10,8 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/lockd-io/lockd/faults/overlay"
 )
 
 // A fault is a small wrong change, and who must notice it.
@@ -59,7 +59,7 @@ func (g *garden) close() { _ = os.RemoveAll(g.scratch) }
 // plant runs f's tests without and with f. The error says why f does not
 // count as caught.
 func (g *garden) plant(ctx context.Context, f fault) (verdict, error) {
-	overlay, err := g.overlay(f)
+	planted, err := overlay.Change{File: f.file, Old: f.old, New: f.new}.Write(g.root, g.scratch)
 	if err != nil {
 		return verdict{}, err
 	}
@@ -67,7 +67,7 @@ func (g *garden) plant(ctx context.Context, f fault) (verdict, error) {
 		return verdict{}, err
 	}
 	binary := filepath.Join(g.scratch, "planted.test")
-	err = g.build(ctx, binary, f.pkg, overlay)
+	err = g.build(ctx, binary, f.pkg, planted)
 	if err != nil {
 		return verdict{}, fmt.Errorf("does not compile: %w", err)
 	}
@@ -82,29 +82,6 @@ func (g *garden) plant(ctx context.Context, f fault) (verdict, error) {
 		return verdict{}, err
 	}
 	return verdict{test: firstFailure(out), took: took}, nil
-}
-
-// overlay writes the changed file and the description by which the go command
-// reads it in place of the real one.
-func (g *garden) overlay(f fault) (string, error) {
-	file := filepath.Join(g.root, filepath.FromSlash(f.file))
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return "", err
-	}
-	if n := bytes.Count(text, []byte(f.old)); n != 1 || f.old == f.new {
-		return "", fmt.Errorf("its old text is %d times in %s", n, f.file)
-	}
-	changed := filepath.Join(g.scratch, "changed.go")
-	if err := os.WriteFile(changed, bytes.Replace(text, []byte(f.old), []byte(f.new), 1), 0o600); err != nil {
-		return "", err
-	}
-	description, err := json.Marshal(map[string]map[string]string{"Replace": {file: changed}})
-	if err != nil {
-		return "", err
-	}
-	overlay := filepath.Join(g.scratch, "overlay.json")
-	return overlay, os.WriteFile(overlay, description, 0o600)
 }
 
 // baseline sees once per package and pattern that the tests are there and
@@ -139,10 +116,10 @@ func (g *garden) runUnchanged(ctx context.Context, f fault) error {
 
 // build compiles the tests of a package, apart from running them, so that a
 // mutant that does not compile is never taken for a red test.
-func (g *garden) build(ctx context.Context, binary, pkg, overlay string) error {
+func (g *garden) build(ctx context.Context, binary, pkg, planted string) error {
 	args := []string{"test", "-c", "-o", binary}
-	if overlay != "" {
-		args = append(args, "-overlay", overlay)
+	if planted != "" {
+		args = append(args, "-overlay", planted)
 	}
 	cmd := exec.CommandContext(ctx, "go", append(args, pkg)...)
 	cmd.Dir = g.root

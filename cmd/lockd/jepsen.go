@@ -156,6 +156,9 @@ func (f *jepsenFlags) judged(ctx context.Context, stderr io.Writer) (jepsenResul
 	record := history.NewRecorder()
 	stop := f.progress(record, stderr)
 	told := f.load.Run(ctx, record)
+	if told == nil {
+		told = f.load.Left(ctx)
+	}
 	stop()
 	h := record.History()
 	result, judged := f.judge(h, told)

@@ -28,13 +28,14 @@ const findingsMax = 20
 //   - in that order the model allows each answer. What nobody knows the position
 //     of (the end of a session, an operation that was not answered) is put where it
 //     is needed first, if it may be there;
-//   - waits are granted in the order in which they began.
+//   - waits are granted in the order in which they began;
+//   - who is refused, or waits in vain, does so because of somebody.
 //
 // It finds what a search for an order of a part cannot: a history of any length,
 // and half of a session's locks that outlive it. A service that lies about its
 // positions deceives it, and not the search.
 func Witnessed(h history.History) Witness {
-	w := witness{spans: spans(h), alive: make(map[uint64]place), held: make(map[uint64]place)}
+	w := witness{spans: spans(h), alive: make(map[uint64]place), held: make(map[uint64]place), alone: alone(h), doubted: make(map[string]int64)}
 	var ops []*history.Op
 	for i := range h {
 		o := &h[i]
@@ -44,6 +45,7 @@ func Witnessed(h history.History) Witness {
 				doubt := *o
 				doubt.Status = history.Unknown // or its place is not
 				w.unknown = append(w.unknown, &doubt)
+				w.doubt(o)
 			}
 		case o.At != nil:
 			ops = append(ops, o)
@@ -54,6 +56,7 @@ func Witnessed(h history.History) Witness {
 	w.inTime(ops)
 	w.inTurn(ops)
 	for _, o := range ops {
+		w.idle(o)
 		w.take(o)
 	}
 	out := Witness{Verdict: Pass, Ops: len(ops), Findings: w.found}
@@ -94,6 +97,8 @@ type witness struct {
 	unknown []*history.Op    // not put anywhere yet
 	alive   map[uint64]place // where a session is last seen to live
 	held    map[uint64]place // where a token is last seen to be held
+	alone   map[string]bool  // names that are only wanted by themselves
+	doubted map[string]int64 // since when somebody may have a name that nobody knows of
 	found   []Finding
 }
 

@@ -49,7 +49,25 @@ func TestWitness(t *testing.T) {
 			h[5].At.Order = 3
 			h[4].Return = 30
 		}, "was overtaken"},
-		"a token falls":               {func(h history.History) { h[2].Tokens[0] = 9; h[4].Tokens[0] = 8 }, "cannot be"},
+		"a token falls": {func(h history.History) { h[2].Tokens[0] = 9; h[4].Tokens[0] = 8 }, "cannot be"},
+		"a try is refused where nobody is": {func(h history.History) {
+			h[4].Status, h[4].Code, h[4].Call, h[4].At = history.Fail, history.Busy, 41, at(42)
+			h[5].Status, h[5].Code = history.Fail, history.NotHeld
+		}, "nobody held it"},
+		"a wait for nobody ends": {func(h history.History) {
+			h[4].Status, h[4].Code, h[4].At = history.Fail, history.Timeout, at(42)
+			h[5].Status, h[5].Code = history.Fail, history.NotHeld
+		}, "nobody held it"},
+		"a wait for somebody ends": {func(h history.History) {
+			h[4].Status, h[4].Code, h[4].At = history.Fail, history.Timeout, at(35)
+			h[5].Status, h[5].Code = history.Fail, history.NotHeld
+		}, ""},
+		"a wait for somebody unknown ends": {func(h history.History) {
+			h[2].Status, h[2].Return = history.Unknown, 0
+			h[3].Status, h[3].Code = history.Fail, history.NotHeld
+			h[4].Status, h[4].Code, h[4].At = history.Fail, history.Timeout, at(42)
+			h[5].Status, h[5].Code = history.Fail, history.NotHeld
+		}, ""},
 		"what nobody has is released": {func(h history.History) { h[3].Grant = 77 }, "cannot be"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,50 @@
+package verdict
+
+import (
+	"fmt"
+
+	"github.com/lockd-io/lockd/jepsen/history"
+)
+
+// alone are the names that nobody wanted together with others. Of the others a
+// waiter may stand in the way though nobody holds them: it waits for another name.
+func alone(h history.History) map[string]bool {
+	all := make(map[string]bool)
+	for i := range h {
+		for _, want := range h[i].Wants {
+			name := want.Name
+			if one, known := all[name]; h[i].Kind == history.Acquire && (one || !known) {
+				all[name] = len(h[i].Wants) == 1
+			}
+		}
+	}
+	return all
+}
+
+// idle wants that nobody waits for nobody: when a try is refused, or a wait ends in
+// vain, somebody holds the name. (Were it free, the first in line would have it.)
+// Where an acquire is in doubt it may be that one.
+func (w *witness) idle(o *history.Op) {
+	if o.Kind != history.Acquire || o.Code != history.Busy && o.Code != history.Timeout || len(o.Wants) != 1 {
+		return
+	}
+	name := o.Wants[0].Name
+	if since, doubted := w.doubted[name]; doubted && since <= o.Return || !w.alone[name] {
+		return
+	}
+	if len(w.state.Holders(name)) == 0 {
+		w.find(fmt.Sprintf("%s, at %d.%d, was refused though nobody held it", o, o.At.Index, o.At.Order), o)
+	}
+}
+
+// doubt notes an acquire of which nobody knows whether it was granted.
+func (w *witness) doubt(o *history.Op) {
+	if o.Kind != history.Acquire {
+		return
+	}
+	for _, name := range o.Names() {
+		if since, known := w.doubted[name]; !known || o.Call < since {
+			w.doubted[name] = o.Call
+		}
+	}
+}
