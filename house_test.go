@@ -45,7 +45,7 @@ var house = []room{
 	{2, "jepsen/model", nil},
 	{2, "jepsen/report", nil},
 	{2, "jepsen/workload", nil},
-	{1, "jepsen/history", nil},
+	{1, "jepsen/history", []string{"golang.org/x/sys/unix"}},
 
 	{3, "cluster", []string{"github.com/hashicorp/raft", "github.com/hashicorp/raft-boltdb/v2", "go.etcd.io/bbolt",
 		"github.com/hashicorp/go-hclog", "github.com/hashicorp/memberlist", "golang.org/x/sys/unix"}},

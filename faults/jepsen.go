@@ -117,7 +117,7 @@ func checkerFaults() []fault {
 		},
 		{
 			name: "checker: nobody asks whether a believer was overtaken", property: "who believes was not overtaken",
-			file: "jepsen/workload/engine.go", old: "if seen.Overtaken {", new: "if false {",
+			file: "jepsen/workload/engine.go", old: "if sure && seen.Overtaken {", new: "if false {",
 			pkg: "./jepsen/workload", test: "TestEngineWhoIsOvertaken",
 		},
 	}

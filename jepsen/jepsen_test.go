@@ -122,9 +122,9 @@ func TestMemory(t *testing.T) {
 func TestEngine(t *testing.T) {
 	machine := mem.New()
 	defer machine.Close()
-	resource := workload.NewResource(history.NewRecorder().Now)
+	resource := new(workload.Resource)
 	e := workload.Engine{
-		Resource: resource, Work: 50 * time.Microsecond,
+		Resource: resource, Clock: history.MachineClock, Work: 100 * time.Microsecond,
 		Seed: 1, Clients: 6, Time: 2 * time.Second, TTL: time.Second, Name: "resource",
 		Open: func(int) (lockapi.Backend, error) { return machine.Another(), nil },
 	}

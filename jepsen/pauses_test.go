@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lockd-io/lockd/jepsen/history"
 	"github.com/lockd-io/lockd/jepsen/rig"
 	"github.com/lockd-io/lockd/jepsen/verdict"
 	"github.com/lockd-io/lockd/jepsen/workload"
@@ -95,7 +94,7 @@ func shareResource(t *testing.T) (*workload.Resource, net.Listener) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resource, served := workload.NewResource(history.NewRecorder().Now), make(chan error, 1)
+	resource, served := new(workload.Resource), make(chan error, 1)
 	go func() { served <- resource.Serve(l) }()
 	t.Cleanup(func() {
 		_ = l.Close()

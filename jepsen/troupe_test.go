@@ -18,6 +18,7 @@ import (
 
 	"github.com/lockd-io/lockd/jepsen/history"
 	"github.com/lockd-io/lockd/jepsen/rig"
+	"github.com/lockd-io/lockd/jepsen/workload"
 )
 
 const (
@@ -89,8 +90,8 @@ func (tr *troupe) enter(place int) {
 }
 
 // perform pauses one process or the other, and now and then kills one, until
-// lastAct before the end. Then all run. Half of the time it waits for one that is
-// between reading and writing: most of the others only wait for the lock.
+// lastAct before the end. Then all run. Two times of three it waits for one
+// that is between reading and writing: most of the others only wait for the lock.
 func (tr *troupe) perform() {
 	next, aimed := time.Now(), false
 	for now := next; time.Until(tr.end) > lastAct; now = time.Now() {
@@ -104,12 +105,15 @@ func (tr *troupe) perform() {
 			place = tr.rng.IntN(actors)
 		}
 		if now.After(next) && place >= 0 {
+			if aimed { // it has just read: anywhere in its work
+				time.Sleep(time.Duration(tr.rng.Int64N(int64(workload.SharedWork))))
+			}
 			tr.befall(place, now)
 			if tr.rng.IntN(3) == 0 {
 				tr.befall(tr.rng.IntN(actors), now)
 			}
 			next = now.Add(pauseEvery/3 + time.Duration(tr.rng.Int64N(int64(pauseEvery)*2/3)))
-			aimed = tr.rng.IntN(2) == 0
+			aimed = tr.rng.IntN(3) > 0
 		}
 		time.Sleep(time.Millisecond)
 	}

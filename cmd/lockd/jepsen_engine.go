@@ -17,20 +17,15 @@ import (
 	"github.com/lockd-io/lockd/lockapi/remote"
 )
 
-const (
-	// ownWork is between an application's reading and its writing.
-	ownWork = 50 * time.Microsecond
-	// sharedWork is that where the processes are several: they are there to be
-	// paused, and a pause that falls in between tells most.
-	sharedWork = 4 * time.Millisecond
-)
+// ownWork is what applications of this process do between reading and writing.
+const ownWork = 100 * time.Microsecond
 
 // engine lets applications work, and judges what they were sure of.
 func (f *jepsenFlags) engine(ctx context.Context, stderr io.Writer) (_ jepsenResult, err error) {
 	record := history.NewRecorder()
 	e := workload.Engine{
 		Seed: f.load.Seed, Clients: f.load.Clients, First: f.first, Time: f.load.Time, TTL: f.load.TTL, Name: f.prefix + "resource",
-		Resource: workload.NewResource(record.Now), Work: ownWork,
+		Resource: new(workload.Resource), Clock: record.Now, Work: ownWork,
 		Open: func(int) (lockapi.Backend, error) { return remote.Open(f.endpoints, remote.Options{}) },
 	}
 	if f.resource != "" {
@@ -39,7 +34,7 @@ func (f *jepsenFlags) engine(ctx context.Context, stderr io.Writer) (_ jepsenRes
 			return jepsenResult{}, usage("--resource %s: %w", f.resource, err)
 		}
 		defer shared.Close()
-		e.Resource, e.Work = shared, sharedWork
+		e.Resource, e.Clock, e.Work = shared, history.MachineClock, workload.SharedWork
 	}
 	if f.out != "" {
 		file, err := f.create("beliefs.jsonl")

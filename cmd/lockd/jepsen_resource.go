@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/lockd-io/lockd/jepsen/history"
 	"github.com/lockd-io/lockd/jepsen/workload"
 	"github.com/spf13/cobra"
 )
@@ -40,7 +39,7 @@ func shareResource(ctx context.Context, address string, stdout io.Writer) error 
 	}
 	defer l.Close()
 	ctx, _ = interruptible(ctx)
-	resource := workload.NewResource(history.NewRecorder().Now)
+	resource := new(workload.Resource)
 	failure := make(chan error, 1)
 	go func() { failure <- resource.Serve(l) }()
 	select {

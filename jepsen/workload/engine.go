@@ -25,8 +25,12 @@ type Engine struct {
 	Name    string
 	// Resource is what they write to. It may be one that others share.
 	Resource Guarded
-	// Work is between reading the resource and writing it: the longer, the more
-	// pauses fall there.
+	// Clock times what they are sure of: the same for all who want the lock.
+	Clock func() int64
+	// Work is what they do between reading the resource and writing it: for half of
+	// it they look at the lock all the time, then they trust that it is theirs. A
+	// pause in the first half is for the client's engine to see, one in the second
+	// for the resource.
 	Work time.Duration
 	// Open gives a client its way to the service.
 	Open func(client int) (lockapi.Backend, error)
@@ -52,8 +56,7 @@ var (
 )
 
 // Run lets the applications work until time is up or ctx ends. The beliefs are
-// what each of them was sure of, and when, by the resource's clock; the error is what
-// cannot be.
+// what each of them was sure of, and when, by the clock; the error is what cannot be.
 func (e *Engine) Run(ctx context.Context) ([]history.Belief, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.Time)
 	defer cancel()
@@ -108,7 +111,7 @@ func (e *Engine) live(ctx context.Context, number int) error {
 // hold believes in a grant for a while, and writes as long as it does. The error is
 // of the resource, or of a belief that the resource knows to be wrong.
 func (e *Engine) hold(ctx context.Context, number int, grant *lockapi.Grant, d time.Duration) error {
-	belief := history.Belief{Client: number, Token: uint64(grant.Token)}
+	belief := history.Belief{Client: number, Token: uint64(grant.Token), From: e.Clock()}
 	defer func() {
 		if belief.To == 0 {
 			return // it was lost before it was looked at
@@ -118,33 +121,46 @@ func (e *Engine) hold(ctx context.Context, number int, grant *lockapi.Grant, d t
 		e.beliefs = append(e.beliefs, belief)
 	}()
 	for {
-		seen, err := e.Resource.Read(Look{Client: number, Token: belief.Token}) // the clock first: it was held at that time, or later
+		seen, err := e.Resource.Read(Look{Client: number, Token: belief.Token})
 		if err != nil {
 			return fmt.Errorf("the resource: %w", err)
 		}
-		if !grant.Valid() {
-			return nil
-		}
-		if seen.Overtaken {
-			return fmt.Errorf("client %d is sure of the lock with token %d, and the resource has seen a greater one", number, belief.Token)
-		}
-		if belief.To == 0 {
-			belief.From = seen.At
-		}
-		belief.To = seen.At
-		if e.Tell != nil {
+		sure := e.watch(grant, &belief)
+		if belief.To > 0 && e.Tell != nil {
 			if err := e.Tell(belief); err != nil {
 				return err
 			}
 		}
-		time.Sleep(e.Work)
+		if sure && seen.Overtaken {
+			return fmt.Errorf("client %d is sure of the lock with token %d, and the resource has seen a greater one", number, belief.Token)
+		}
+		if !sure {
+			return nil
+		}
+		time.Sleep(e.Work / 2)
 		err = e.Resource.Write(Writing{Client: number, Token: belief.Token, Fenced: seen.Fenced + 1, Unfenced: seen.Unfenced + 1})
 		if err != nil {
 			return fmt.Errorf("the resource: %w", err)
 		}
-		if seen.At >= belief.From+int64(d) || ctx.Err() != nil {
+		if belief.To >= belief.From+int64(d) || ctx.Err() != nil {
 			return nil
 		}
 		time.Sleep(time.Millisecond)
+	}
+}
+
+// watch looks at the grant, again and again, and tells whether it is still held. It
+// does not sleep: what wakes from a pause is then the next look, before anything that
+// the service has said meanwhile is heard.
+func (e *Engine) watch(grant *lockapi.Grant, belief *history.Belief) (sure bool) {
+	for began := e.Clock(); ; {
+		now := e.Clock() // the clock first: it was held at that time, or later
+		if !grant.Valid() {
+			return false
+		}
+		belief.To = now
+		if now >= began+int64(e.Work/2) {
+			return true
+		}
 	}
 }

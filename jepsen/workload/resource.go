@@ -15,18 +15,12 @@ import (
 // and writes. Were tokens only seen with writes, s1's would be the greatest still.
 // It would be told that it has written, and s2, who read before, would undo it.
 //
-// Any number of applications may use it.
+// Any number of applications may use it. The zero value has nothing in it.
 type Resource struct {
-	clock func() int64
-
 	mu    sync.Mutex // guards the fields below
 	fence uint64     // the greatest token that was seen
 	tally Tally
 }
-
-// NewResource is one with nothing in it. Its clock times the beliefs of all that use
-// it, and never falls.
-func NewResource(clock func() int64) *Resource { return &Resource{clock: clock} }
 
 // A Look is an application's, who says who it is and what it may.
 type Look struct {
@@ -36,8 +30,7 @@ type Look struct {
 
 // A Reading is what an application sees of a resource.
 type Reading struct {
-	At        int64 // by the resource's clock
-	Overtaken bool  // a greater token was seen before
+	Overtaken bool // a greater token was seen before
 	Fenced    int
 	Unfenced  int
 }
@@ -51,7 +44,8 @@ type Writing struct {
 
 // A Tally is what came of a resource, and who is at it. Each write adds one to what was read, so that
 // a number is as many as its writes if each was of what the one before had left. As
-// many as it is short of that were lost.
+// many as it is short of that were lost, for good: what is written on what was read
+// before a loss makes up for that loss, but never for the first.
 type Tally struct {
 	AtWork   int // client that read last; 0 when it has written
 	Fenced   int
@@ -79,7 +73,7 @@ func (r *Resource) Read(by Look) (Reading, error) {
 	overtaken := by.Token < r.fence
 	r.fence = max(r.fence, by.Token)
 	r.tally.AtWork = by.Client
-	return Reading{At: r.clock(), Overtaken: overtaken, Fenced: r.tally.Fenced, Unfenced: r.tally.Unfenced}, nil
+	return Reading{Overtaken: overtaken, Fenced: r.tally.Fenced, Unfenced: r.tally.Unfenced}, nil
 }
 
 // Write replaces the twin's number, and the fenced one if nobody has come since

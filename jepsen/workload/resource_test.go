@@ -58,7 +58,7 @@ var stories = map[string]struct {
 
 func TestResource(t *testing.T) {
 	for name, s := range stories {
-		got := tell(t, NewResource(func() int64 { return 1 }), s.story)
+		got := tell(t, new(Resource), s.story)
 		if got.Refused != s.refused || got.Lost() != s.lost || got.TwinLost() != s.twinsLost {
 			t.Errorf("%s: %s gives %v", name, s.story, got)
 		}
@@ -66,21 +66,21 @@ func TestResource(t *testing.T) {
 }
 
 func TestOvertakenIsSeen(t *testing.T) {
-	r := NewResource(func() int64 { return 7 })
+	r := new(Resource)
 	tell(t, r, "r1 w1 r2")
 	var last uint64
 	for _, token := range []uint64{1, 2, 3, 2} {
 		got, err := r.Read(Look{Client: 9, Token: token})
 		overtaken := token == 1 || last == 3
 		last = token
-		if err != nil || got.Overtaken != overtaken || got.At != 7 || got.Fenced != 1 {
+		if err != nil || got.Overtaken != overtaken || got.Fenced != 1 {
 			t.Errorf("token %d sees %+v, %v", token, got, err)
 		}
 	}
 }
 
 func TestAtWork(t *testing.T) {
-	r := NewResource(func() int64 { return 1 })
+	r := new(Resource)
 	for _, s := range []struct {
 		story string
 		who   int
@@ -99,14 +99,14 @@ func TestShared(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		resource, served := NewResource(func() int64 { return 5 }), make(chan error, 1)
+		resource, served := new(Resource), make(chan error, 1)
 		go func() { served <- resource.Serve(l) }()
 		one, two := share(t, l), share(t, l)
 		if got := tell(t, one, "r1 r2 w2 w1"); got.Refused != 1 || got.TwinLost() != 1 {
 			t.Error(got)
 		}
 		seen, err := two.Read(Look{Client: 3, Token: 3})
-		if want := (Reading{At: 5, Fenced: 1, Unfenced: 1}); err != nil || seen != want {
+		if want := (Reading{Fenced: 1, Unfenced: 1}); err != nil || seen != want {
 			t.Errorf("%+v, %v", seen, err)
 		}
 		if err := errors.Join(l.Close(), one.Close(), two.Close(), <-served); err != nil {

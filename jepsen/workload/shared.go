@@ -7,7 +7,12 @@ import (
 	"net/rpc"
 	"strings"
 	"sync"
+	"time"
 )
+
+// SharedWork is what applications in several processes do between reading and
+// writing: they are there to be paused, and a pause that falls in between tells most.
+const SharedWork = 6 * time.Millisecond
 
 // ListenAddress is where a resource is to be shared: HOST:PORT, or the path of a
 // Unix socket, which has a slash and reaches across network namespaces.
