@@ -16,6 +16,11 @@ func checkerFaults() []fault {
 			pkg: verdicts, test: "TestBadHistories",
 		},
 		{
+			name: "checker: what was withdrawn may come later", property: property,
+			file: "jepsen/model/model.go", old: "if !admitted || s.isBurnt(o.Grant) {", new: "if !admitted {",
+			pkg: verdicts, test: "TestBadHistories",
+		},
+		{
 			name: "checker: tokens may repeat", property: property,
 			file: "jepsen/model/model.go", old: "if token <= next.token {", new: "if token < next.token {",
 			pkg: verdicts, test: "TestBadHistories",
@@ -77,7 +82,7 @@ func checkerFaults() []fault {
 		},
 		{
 			name: "checker: who may hold it in doubt does not count", property: property,
-			file: "jepsen/verdict/idle.go", old: "doubted && since <= o.Return || !w.alone[name]", new: "doubted && since < 0 || !w.alone[name]",
+			file: "jepsen/verdict/idle.go", old: "w.mayBeHeld(name, o) || !w.alone[name]", new: "!w.alone[name]",
 			pkg: verdicts, test: "TestWitness",
 		},
 		{

@@ -46,6 +46,10 @@ const (
 	Busy    = "busy"     // a try: not free, or not its turn
 	Timeout = "timeout"  // a wait that ended, confirmed by the service
 	NotHeld = "not_held" // a release of what is not held
+	// Abandoned says of an acquire that its client has withdrawn it, and was told
+	// that nothing of it is left and nothing will come. Until then it may have held.
+	// If that is Unknown, the withdrawal was not answered: it may hold, or have held.
+	Abandoned = "abandoned"
 	// NoSession says that the session is over by now. What was asked may have been
 	// done before that: whoever asks again is told no more than this.
 	NoSession = "no_session"

@@ -33,6 +33,7 @@ type grant struct {
 type State struct {
 	grants []grant  // in the order in which they were given
 	ended  []uint64 // sessions, sorted
+	burnt  []uint64 // numbers of grants that are not given any more, sorted
 	token  uint64   // the largest that was given
 }
 
@@ -65,6 +66,12 @@ func (r Rules) Step(s State, o *history.Op) (State, bool) {
 
 func (r Rules) acquire(s State, o *history.Op) (State, bool) {
 	next, admitted := s.give(o)
+	if o.Code == history.Abandoned {
+		if !admitted || s.isBurnt(o.Grant) {
+			return s, true
+		}
+		return next, true
+	}
 	switch o.Status {
 	case history.OK:
 		return next, admitted
@@ -74,12 +81,10 @@ func (r Rules) acquire(s State, o *history.Op) (State, bool) {
 		}
 		return next, true
 	}
-	switch {
-	case o.Code == history.Busy && r.Tries:
+	if o.Code == history.Busy && r.Tries {
 		return s, !admitted || s.hasEnded(o.Session)
-	default:
-		return s, true
 	}
+	return s, true
 }
 
 // give is s with what o asks for given, if it may be.
@@ -88,7 +93,7 @@ func (s State) give(o *history.Op) (State, bool) {
 		return s, false
 	}
 	g := grant{session: o.Session, owner: o.Owner, holds: make([]hold, len(o.Wants))}
-	if o.Status == history.OK {
+	if o.Status == history.OK || o.Code == history.Abandoned {
 		g.id = o.Grant
 	}
 	next := s
@@ -207,6 +212,8 @@ func (s State) findAny(session, id uint64) int {
 func (s State) release(o *history.Op) (State, bool) {
 	at := s.findAny(o.Session, o.Grant)
 	switch {
+	case o.Code == history.Abandoned:
+		return s.burn(o), true
 	case o.Status == history.Fail:
 		return s, o.Code != history.NotHeld || s.find(o.Session, o.Grant) < 0
 	case at < 0:
@@ -214,6 +221,24 @@ func (s State) release(o *history.Op) (State, bool) {
 	}
 	s.grants = slices.Delete(slices.Clone(s.grants), at, at+1)
 	return s, true
+}
+
+// burn takes away what an abandoned acquire was given, or sees to it that it is
+// not given. An acquire that is abandoned is two operations, this and the giving,
+// which have one number that no other has; which comes first is not known.
+func (s State) burn(o *history.Op) State {
+	if at := s.find(o.Session, o.Grant); at >= 0 {
+		s.grants = slices.Delete(slices.Clone(s.grants), at, at+1)
+		return s
+	}
+	at, _ := slices.BinarySearch(s.burnt, o.Grant)
+	s.burnt = slices.Insert(slices.Clone(s.burnt), at, o.Grant)
+	return s
+}
+
+func (s State) isBurnt(grant uint64) bool {
+	_, found := slices.BinarySearch(s.burnt, grant)
+	return found
 }
 
 func (s State) extended(o *history.Op) bool {

@@ -65,7 +65,7 @@ func (s State) key() string {
 		lines[i] = s.grants[i].String()
 	}
 	slices.Sort(lines)
-	return fmt.Sprint(s.token, s.ended, lines)
+	return fmt.Sprint(s.token, s.ended, s.burnt, lines)
 }
 
 func (g *grant) String() string {
@@ -107,6 +107,9 @@ func (s State) Holders(name string) (sessions []uint64) {
 	}
 	return sessions
 }
+
+// Holds tells whether the session holds the grant with that number.
+func (s State) Holds(session, id uint64) bool { return s.find(session, id) >= 0 }
 
 // Tokens are those of a grant that is held.
 func (s State) Tokens(session, id uint64) (tokens []uint64) {

@@ -2,6 +2,8 @@ package verdict
 
 import (
 	"fmt"
+	"math"
+	"slices"
 
 	"github.com/lockd-io/lockd/jepsen/history"
 )
@@ -29,7 +31,7 @@ func (w *witness) idle(o *history.Op) {
 		return
 	}
 	name := o.Wants[0].Name
-	if since, doubted := w.doubted[name]; doubted && since <= o.Return || !w.alone[name] {
+	if w.mayBeHeld(name, o) || !w.alone[name] {
 		return
 	}
 	if len(w.state.Holders(name)) == 0 {
@@ -37,14 +39,23 @@ func (w *witness) idle(o *history.Op) {
 	}
 }
 
+// A doubt is when somebody may have held a name that nobody knows of.
+type doubt struct{ from, to int64 }
+
 // doubt notes an acquire of which nobody knows whether it was granted.
 func (w *witness) doubt(o *history.Op) {
 	if o.Kind != history.Acquire {
 		return
 	}
-	for _, name := range o.Names() {
-		if since, known := w.doubted[name]; !known || o.Call < since {
-			w.doubted[name] = o.Call
-		}
+	to := o.End()
+	if o.Doubtful() {
+		to = math.MaxInt64
 	}
+	for _, name := range o.Names() {
+		w.doubts[name] = append(w.doubts[name], doubt{o.Call, to})
+	}
+}
+
+func (w *witness) mayBeHeld(name string, o *history.Op) bool {
+	return slices.ContainsFunc(w.doubts[name], func(d doubt) bool { return d.from <= o.Return && d.to >= o.Call })
 }

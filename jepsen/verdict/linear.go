@@ -36,7 +36,7 @@ func Linearizable(h history.History, limit time.Duration) Linear {
 		return Linear{Verdict: Violated, Findings: []Finding{{What: "no history: " + err.Error()}}}
 	}
 	h, early := expiries(h, drift)
-	split, foreign := parts(h)
+	split, foreign := parts(abandoned(h))
 	out := Linear{Verdict: Pass, Findings: append(early, foreign...)}
 	if len(out.Findings) > 0 {
 		out.Verdict = Violated
@@ -70,10 +70,12 @@ func Linearizable(h history.History, limit time.Duration) Linear {
 	return out
 }
 
-// placed counts what is in this part alone: what ends a session may be in several.
+// placed counts what is in this part alone (what ends a session may be in several)
+// and was not put there for another.
 func placed(part history.History) (n int) {
 	for i := range part {
-		if k := part[i].Kind; k != history.Ended && k != history.Close {
+		o := &part[i]
+		if o.Kind != history.Ended && o.Kind != history.Close && (o.Kind != history.Release || o.Code != history.Abandoned) {
 			n++
 		}
 	}

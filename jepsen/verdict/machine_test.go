@@ -39,6 +39,7 @@ type client struct {
 	command  fsm.Command
 	executed bool
 	answer   *fsm.Result
+	gaveUp   bool // it withdraws the acquire that is under way
 }
 
 func newWorld(seed uint64, clients int) *world {
@@ -122,7 +123,7 @@ func (c *client) ask() {
 	rng := c.w.rng
 	c.command = fsm.Command{Session: c.session, Incarnation: 1}
 	c.op = &history.Op{Client: c.number, Session: uint64(c.session)}
-	c.executed, c.answer = false, nil
+	c.executed, c.answer, c.gaveUp = false, nil, false
 	numbered := true
 	switch n := rng.IntN(10); {
 	case n < 4 || len(c.grants) == 0 && n < 7:
@@ -178,6 +179,35 @@ func (c *client) execute() {
 
 var codesOf = map[fsm.Status]string{
 	fsm.StatusBusy: history.Busy, fsm.StatusTimeout: history.Timeout, fsm.StatusNotHeld: history.NotHeld, fsm.StatusSessionGone: history.NoSession,
+	fsm.StatusAbandoned: history.Abandoned,
+}
+
+// giveUp withdraws the acquire that is under way, granted or not; it may not have
+// come yet, and then comes later.
+func (c *client) giveUp() {
+	late := c.command
+	c.seq++
+	c.command = fsm.Command{
+		Session: c.session, Incarnation: 1, Op: fsm.OpAbandon, Target: late.Seq, Seq: c.seq, Mark: late.Seq,
+	}
+	came := c.executed
+	c.gaveUp, c.answer, c.op.Queued = true, nil, nil
+	c.execute()
+	if c.answer != nil && c.answer.Status == fsm.StatusOK {
+		c.answer.Status = fsm.StatusAbandoned
+	}
+	if !came && c.w.rng.IntN(2) == 0 {
+		c.w.apply(late)
+	}
+}
+
+// unheard ends what is under way without an answer.
+func (c *client) unheard() {
+	code := ""
+	if c.gaveUp {
+		code = history.Abandoned
+	}
+	c.w.record(c.op, history.Unknown, code)
 }
 
 // hearAnswer ends what is under way.
@@ -223,14 +253,16 @@ func (w *world) step() {
 		if !c.executed && w.rng.IntN(2) == 0 {
 			c.execute()
 		}
-		w.record(c.op, history.Unknown, "")
+		c.unheard()
 		w.clients[at] = w.join()
+	case c.op.Kind == history.Acquire && !c.gaveUp && w.rng.IntN(12) == 0:
+		c.giveUp()
 	case !c.executed:
 		c.execute()
 	case c.answer != nil:
 		c.hearAnswer()
 	case c.over: // it waits for what will not come
-		w.record(c.op, history.Unknown, "")
+		c.unheard()
 		w.clients[at] = w.join()
 	default:
 		w.pass()
@@ -246,7 +278,7 @@ func (w *world) pass() {
 func (w *world) finish() history.History {
 	for _, c := range w.clients {
 		if c.op != nil && c.op.Kind != history.Inspect {
-			w.record(c.op, history.Unknown, "")
+			c.unheard()
 		}
 	}
 	return w.history
@@ -273,7 +305,7 @@ func TestHistoriesOfTheMachine(t *testing.T) {
 			t.Fatalf("seed %d: the witness of %d of %d: %v", seed, got.Ops, len(h), got.Findings)
 		}
 	}
-	for _, what := range []string{"acquire ok ", "acquire fail busy", "acquire fail timeout", "acquire unknown ", "acquire fail no_session",
+	for _, what := range []string{"acquire ok ", "acquire fail busy", "acquire fail timeout", "acquire fail abandoned", "acquire unknown ", "acquire fail no_session",
 		"release ok ", "release fail not_held", "release unknown ", "inspect ok ", "renew ok "} {
 		if seen[what] < 100 {
 			t.Errorf("%q: only %d in %d histories", what, seen[what], seeds)

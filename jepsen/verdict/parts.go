@@ -30,10 +30,10 @@ func parts(h history.History) (all []history.History, found []Finding) {
 				sessions[o.Session] = make(map[string]bool)
 			}
 			sessions[o.Session][root] = true
-			switch o.Status {
-			case history.OK:
+			switch {
+			case o.Status == history.OK || o.Code == history.Abandoned:
 				grants[ofSession{o.Session, o.Grant}] = root
-			case history.Unknown:
+			case o.Status == history.Unknown:
 				unanswered[o.Session] = root
 			}
 		}

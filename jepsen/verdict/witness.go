@@ -35,11 +35,15 @@ const findingsMax = 20
 // and half of a session's locks that outlive it. A service that lies about its
 // positions deceives it, and not the search.
 func Witnessed(h history.History) Witness {
-	w := witness{spans: spans(h), alive: make(map[uint64]place), held: make(map[uint64]place), alone: alone(h), doubted: make(map[string]int64)}
+	w := witness{spans: spans(h), alive: make(map[uint64]place), held: make(map[uint64]place), alone: alone(h), doubts: make(map[string][]doubt)}
 	var ops []*history.Op
 	for i := range h {
 		o := &h[i]
 		switch {
+		case o.Kind == history.Acquire && o.Code == history.Abandoned:
+			if over := w.abandoned(o); over != nil {
+				ops = append(ops, over)
+			}
 		case o.Doubtful() || o.At == nil && o.Status == history.OK:
 			if o.Kind == history.Acquire || o.Kind == history.Release || o.Kind == history.Close {
 				doubt := *o
@@ -98,7 +102,7 @@ type witness struct {
 	alive   map[uint64]place // where a session is last seen to live
 	held    map[uint64]place // where a token is last seen to be held
 	alone   map[string]bool  // names that are only wanted by themselves
-	doubted map[string]int64 // since when somebody may have a name that nobody knows of
+	doubts  map[string][]doubt
 	found   []Finding
 }
 
@@ -213,6 +217,9 @@ func (w *witness) take(o *history.Op) {
 	switch {
 	case o.Kind == history.Open || o.Kind == history.Renew:
 		return
+	case o.Kind == history.Release && o.Code == history.Abandoned:
+		w.withdrawn(o)
+		return
 	case w.step(o):
 		return
 	}
@@ -324,6 +331,9 @@ func (w *witness) explanations(o *history.Op) (all []*history.Op) {
 // mayRelease tells whether a release may have been before o: nobody sees at o, or
 // later, what it released.
 func (w *witness) mayRelease(u, o *history.Op) bool {
+	if u.Code == history.Abandoned && !w.state.Holds(u.Session, u.Grant) {
+		return false
+	}
 	for _, token := range w.state.Tokens(u.Session, u.Grant) {
 		if token != 0 && !w.held[token].over(o) {
 			return false

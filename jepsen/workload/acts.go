@@ -90,12 +90,20 @@ func (s *session) acquire(ctx context.Context) (goesOn bool) {
 		op.Wait = int64(c.load.Wait)
 	}
 	under := c.call(op)
-	r, err := c.do(ctx, s, cmd)
+	patient, cancel := ctx, func() {}
+	if cmd.Wait > 0 && c.rng.IntN(8) == 0 { // else it loses its patience, maybe before the acquire has come anywhere
+		patient, cancel = context.WithTimeout(ctx, time.Duration(c.rng.Int64N(int64(cmd.Wait))>>c.rng.IntN(12)))
+	}
+	defer cancel()
+	r, err := c.do(patient, s, cmd)
 	if err == nil && r.Status == fsm.StatusQueued {
 		if r.Order > 0 { // else it is the answer to a repeat, which tells of now
 			under.Queued = at(r)
 		}
-		r, err = s.awaits(ctx, cmd.Seq)
+		r, err = s.awaits(patient, cmd.Seq)
+	}
+	if err != nil && patient.Err() != nil && ctx.Err() == nil {
+		return s.abandon(ctx, under, cmd.Seq)
 	}
 	if err == nil && r.Status == fsm.StatusOK {
 		under.Grant, under.Count = uint64(r.Grant), r.Count
@@ -106,6 +114,24 @@ func (s *session) acquire(ctx context.Context) (goesOn bool) {
 		s.held = append(s.held, held{r.Grant, said})
 	}
 	return c.returned(under, r, err) && r.Status != fsm.StatusSessionGone
+}
+
+// abandon withdraws the acquire with that number, which may not have arrived yet.
+func (s *session) abandon(ctx context.Context, acquire *history.Op, seq fsm.Seq) (goesOn bool) {
+	c := s.client
+	c.roam()
+	cmd := s.numbered(fsm.Command{Op: fsm.OpAbandon, Target: seq})
+	cmd.Mark = seq // the one that is withdrawn was not answered
+	r, err := c.do(ctx, s, cmd)
+	acquire.Queued = nil // it was not granted, or not for long
+	if err != nil {
+		c.load.record.Return(acquire, history.Unknown, history.Abandoned)
+		return false
+	}
+	if r.Status == fsm.StatusOK {
+		r.Status = fsm.StatusAbandoned
+	}
+	return c.returned(acquire, r, err) && r.Status != fsm.StatusSessionGone
 }
 
 func (s *session) release(ctx context.Context) (goesOn bool) {

@@ -133,7 +133,7 @@ func (c *client) call(o history.Op) *history.Op {
 
 var codes = map[fsm.Status]string{
 	fsm.StatusBusy: history.Busy, fsm.StatusTimeout: history.Timeout, fsm.StatusNotHeld: history.NotHeld,
-	fsm.StatusSessionGone: history.NoSession,
+	fsm.StatusSessionGone: history.NoSession, fsm.StatusAbandoned: history.Abandoned,
 }
 
 // returned records what came of an operation, and tells whether that is known.
