@@ -125,7 +125,7 @@ func TestEngine(t *testing.T) {
 	resource := new(workload.Resource)
 	e := workload.Engine{
 		Resource: resource, Clock: history.MachineClock, Work: 100 * time.Microsecond,
-		Seed: 1, Clients: 6, Time: 2 * time.Second, TTL: time.Second, Name: "resource",
+		Seed: 1, Clients: 6, Time: 3 * time.Second, TTL: 600 * time.Millisecond, Name: "resource",
 		Open: func(int) (lockapi.Backend, error) { return machine.Another(), nil },
 	}
 	beliefs, err := e.Run(context.Background())

@@ -29,6 +29,8 @@ const (
 	pauseMax = actorTTL * 5 / 2
 	// pauseEvery is between two, at most, and they may overlap.
 	pauseEvery = 1500 * time.Millisecond
+	// wakeMax is between two pauses of which the second follows at once.
+	wakeMax = 5 * time.Millisecond
 	// aimMax is how long to wait for somebody who is at work: longer than a session
 	// of one who is paused stands in the way.
 	aimMax = 2 * actorTTL
@@ -98,6 +100,10 @@ func (tr *troupe) perform() {
 		for _, a := range tr.stage {
 			if !a.resume.IsZero() && now.After(a.resume) {
 				a.goOn()
+				if tr.rng.IntN(3) == 0 { // it hardly wakes: what it was told before is heard late
+					time.Sleep(time.Duration(tr.rng.Int64N(int64(wakeMax))))
+					tr.pause(a, now)
+				}
 			}
 		}
 		place := tr.atWork()
@@ -143,9 +149,12 @@ func (tr *troupe) befall(place int, now time.Time) {
 		tr.enter(place)
 		return
 	}
-	if !a.resume.IsZero() {
-		return
+	if a.resume.IsZero() {
+		tr.pause(a, now)
 	}
+}
+
+func (tr *troupe) pause(a *actor, now time.Time) {
 	_ = a.cmd.Process.Signal(syscall.SIGSTOP)
 	d := time.Duration(tr.rng.Int64N(int64(pauseMax)))
 	a.resume = now.Add(d)

@@ -43,6 +43,10 @@ type Engine struct {
 	wrong   []error
 }
 
+// longOneOf: one hold of so many may outlast the TTL, so that what it is believed by is
+// renewals. The others are short, so that there are many.
+const longOneOf = 50
+
 // Guarded is a Resource, or one of another process.
 type Guarded interface {
 	Read(Look) (Reading, error)
@@ -96,7 +100,11 @@ func (e *Engine) live(ctx context.Context, number int) error {
 			if err != nil {
 				break
 			}
-			wrong = e.hold(ctx, number, grant, time.Duration(rng.IntN(20))*time.Millisecond)
+			d := time.Duration(rng.IntN(20)) * time.Millisecond
+			if rng.IntN(longOneOf) == 0 {
+				d = time.Duration(rng.Int64N(int64(2 * e.TTL)))
+			}
+			wrong = e.hold(ctx, number, grant, d)
 			over, done := context.WithTimeout(context.WithoutCancel(ctx), e.TTL)
 			_ = grant.Release(over)
 			done()
