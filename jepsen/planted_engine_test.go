@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lockd-io/lockd/jepsen/history"
 	"github.com/lockd-io/lockd/jepsen/workload"
 )
 
@@ -34,7 +33,7 @@ func (b *bout) believe(t *testing.T, lasts time.Duration) (finding string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	resource := workload.NewResource(history.NewRecorder().Now)
+	resource := new(workload.Resource)
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = resource.Serve(l) }) // it ends with the listener and the processes
 	var all [2]*clients
