@@ -34,6 +34,8 @@ func (s *session) live(ctx context.Context) {
 		case n < 98:
 			s.close(ctx)
 			return
+		case n < 99:
+			goesOn = s.meddle(ctx)
 		default:
 			pause(ctx, time.Duration(c.rng.IntN(20))*time.Millisecond)
 		}
@@ -112,6 +114,7 @@ func (s *session) acquire(ctx context.Context) (goesOn bool) {
 			under.Tokens = append(under.Tokens, uint64(token))
 		}
 		s.held = append(s.held, held{r.Grant, said})
+		c.load.given.Store(uint64(r.Grant))
 	}
 	return c.returned(under, r, err) && r.Status != fsm.StatusSessionGone
 }
@@ -144,6 +147,18 @@ func (s *session) release(ctx context.Context) (goesOn bool) {
 	op := c.call(history.Op{Kind: history.Release, Session: uint64(s.id), Grant: uint64(h.grant), Wants: h.wants})
 	r, err := c.do(ctx, s, s.numbered(fsm.Command{Op: fsm.OpRelease, Grant: h.grant}))
 	return c.returned(op, r, err) && r.Status != fsm.StatusSessionGone
+}
+
+// meddle tries to release what was given last, to whomever. It is not held by this
+// session, unless it was given to this one.
+func (s *session) meddle(ctx context.Context) (goesOn bool) {
+	grant := fsm.GrantID(s.client.load.given.Load())
+	if grant == 0 || slices.ContainsFunc(s.held, func(h held) bool { return h.grant == grant }) {
+		return true
+	}
+	op := s.client.call(history.Op{Kind: history.Release, Session: uint64(s.id), Grant: uint64(grant)})
+	r, err := s.client.do(ctx, s, s.numbered(fsm.Command{Op: fsm.OpRelease, Grant: grant}))
+	return s.client.returned(op, r, err) && r.Status != fsm.StatusSessionGone
 }
 
 func (s *session) renew(ctx context.Context) (goesOn bool) {

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lockd-io/lockd/fsm"
@@ -40,6 +41,7 @@ type Load struct {
 
 	record  *history.Recorder
 	running sync.WaitGroup
+	given   atomic.Uint64 // the number of the grant that was heard of last; 0 is none's
 
 	mu         sync.Mutex // guards complaints
 	complaints []error
