@@ -158,7 +158,8 @@ func memoryPlanted() []planted {
 			Change: overlay.Change{File: "fsm/window.go", Old: "if w := s.waiter(ss.id, c.Seq); w != nil {", New: "if w := s.waiter(ss.id, c.Seq); w != nil && w.hash != hash {"},
 		},
 		{
-			name: "remembered answers are not in the snapshot", workload: "mixed", trouble: restarts,
+			name: "remembered answers are not in the snapshot", workload: "mixed",
+			trouble: "snapshots all the time|packets is lost|clients' connections are reset",
 			Change: overlay.Change{File: "fsm/snapshot.go", Old: "living := ss.window.living(ss.mark)", New: "living := ss.window.living(ss.mark)[:0]"},
 		},
 		{
