@@ -19,8 +19,7 @@ import (
 )
 
 // believe lets two processes of applications take turns at one resource. One of the
-// processes is stopped now and then, for about as long as a session lives: on both
-// sides of where it has to stop believing.
+// processes is stopped now and then.
 func (b *bout) believe(t *testing.T, lasts time.Duration) (finding string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "teeth") // the path of a socket is short
@@ -38,7 +37,8 @@ func (b *bout) believe(t *testing.T, lasts time.Duration) (finding string) {
 	serving.Go(func() { _ = resource.Serve(l) }) // it ends with the listener and the processes
 	var all [2]*clients
 	for i := range all {
-		all[i] = b.work(t, lasts, "--resource", address, "--prefix", "turns/", "--first-client", fmt.Sprint(1+100*i))
+		// Most are in the process that is stopped, so that it is mostly one of them who holds.
+		all[i] = b.work(t, lasts, "--resource", address, "--prefix", "turns/", "--first-client", fmt.Sprint(1+100*i), "--clients", fmt.Sprint(6-4*i))
 	}
 	ctx, done := context.WithTimeout(context.Background(), lasts)
 	defer done()
@@ -55,14 +55,36 @@ func (b *bout) believe(t *testing.T, lasts time.Duration) (finding string) {
 	return finding
 }
 
-// pauses stops a process for up to one and a half TTL, again and again.
+// pauses stops a process again and again. First a few times for half a TTL, with
+// hardly a moment in between: what is asked then is answered when it is stopped again,
+// and an answer that counts from when it is read is late by a pause. Then for longer
+// than a session lives, and not much longer: what believes too long believes still.
 func pauses(ctx context.Context, cmd *exec.Cmd, rng *rand.Rand) {
-	for ctx.Err() == nil {
-		time.Sleep(time.Duration(rng.Int64N(int64(sessionTTL / 4))))
-		err := cmd.Process.Signal(syscall.SIGSTOP)
-		time.Sleep(sessionTTL/4 + time.Duration(rng.Int64N(int64(sessionTTL*5/4))))
-		if errors.Join(err, cmd.Process.Signal(syscall.SIGCONT)) != nil {
-			return // it has ended
+	upTo := func(d time.Duration) time.Duration { return time.Duration(rng.Int64N(int64(d))) }
+	for {
+		for n := range 5 {
+			stopped, between := sessionTTL*2/5+upTo(sessionTTL/5), upTo(20*time.Millisecond)
+			if n == 3 {
+				between = upTo(sessionTTL / 4)
+			}
+			if n == 4 {
+				stopped, between = sessionTTL+upTo(sessionTTL/2), sessionTTL/4
+			}
+			err := cmd.Process.Signal(syscall.SIGSTOP)
+			wait(ctx, stopped)
+			if errors.Join(err, cmd.Process.Signal(syscall.SIGCONT)) != nil {
+				return // it has ended
+			}
+			if wait(ctx, between); ctx.Err() != nil {
+				return
+			}
 		}
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
 	}
 }
