@@ -129,6 +129,14 @@ func livesPlanted() []planted {
 			},
 		},
 		{
+			name: "a wait that is withdrawn stays in the queue", workload: "mutex",
+			Change: overlay.Change{File: "fsm/abandon.go", Old: "\t\ts.withdraw(w)\n\t\ts.stirAll(w)\n", New: "\t\ts.stirAll(w)\n"},
+		},
+		{
+			name: "an acquire that comes after it was withdrawn is done", workload: "mutex",
+			Change: overlay.Change{File: "fsm/abandon.go", Old: "if target >= ss.mark {\n\t\tss.window.put(", New: "if target > ss.lastSeq {\n\t\tss.window.put("},
+		},
+		{
 			name: "of a semaphore's permits one comes back", workload: "semaphore",
 			Change: overlay.Change{File: "fsm/lock.go", Old: "l.taken -= uint64(permits)", New: "l.taken -= min(1, uint64(permits))"},
 		},
