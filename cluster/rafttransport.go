@@ -28,11 +28,13 @@ const (
 // raftTransport carries raft's messages over streams of kind raft.
 //
 // It takes every heartbeat through raft's main loop. The library would handle
-// them beside it, on the goroutine of the connection, so that a node could
-// change its term while its main loop stamps an entry with the former one, and
-// two nodes commit different commands at one index (hashicorp/raft#695). The
-// price is that heartbeats wait behind a follower's fsync; the election timeout
-// allows for it.
+// them beside it, on the goroutine of the connection, so that the term of a
+// leader could change after its main loop saw that it leads and before it reads
+// the term to stamp an entry with. The stamp is then of a term that another
+// leads; if that one has an entry of its own at the index, both count as the
+// same, and each is applied somewhere (hashicorp/raft#695; docs/track-record.md
+// tells how it was made to happen). The price is that heartbeats wait behind a
+// follower's fsync; the election timeout allows for it.
 type raftTransport struct {
 	*raft.NetworkTransport
 	layer *raftStreams

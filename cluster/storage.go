@@ -89,8 +89,9 @@ func openStorage(dir string, cfg *Config, fail func(error)) (*storage, error) {
 }
 
 // startRaft is raft.NewRaft on this storage, without its panics: it asserts
-// what it reads, and what it reads is a disk.
-func (s *storage) startRaft(conf *raft.Config, machine raft.FSM, trans raft.Transport) (r *raft.Raft, err error) {
+// what it reads, and what it reads is a disk. It takes no other transport than
+// ours, because the library's own lets heartbeats pass the main loop by.
+func (s *storage) startRaft(conf *raft.Config, machine raft.FSM, trans *raftTransport) (r *raft.Raft, err error) {
 	err = s.guard.recovered("start", func() (err error) {
 		r, err = raft.NewRaft(conf, machine, s.logs, s.stable, s.snaps, trans)
 		return err

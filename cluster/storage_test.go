@@ -566,10 +566,10 @@ func TestRaftSurvivesAFailingStore(t *testing.T) {
 	s.logs = guardedLogs{store, s.guard}
 	cfg := testConfig().withDefaults()
 	cfg.HeartbeatTimeout = heartbeatTimeoutMin
-	_, trans := raft.NewInmemTransport("127.0.0.1:1")
+	trans, _ := carriers(t)
 	conf := raftConfig(&cfg, nil)
 	if err := raft.BootstrapCluster(conf, s.logs, s.stable, s.snaps, trans,
-		raft.Configuration{Servers: []raft.Server{{ID: "n1", Address: "127.0.0.1:1"}}}); err != nil {
+		raft.Configuration{Servers: []raft.Server{{ID: conf.LocalID, Address: trans.LocalAddr()}}}); err != nil {
 		t.Fatal(err)
 	}
 
