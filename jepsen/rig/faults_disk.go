@@ -79,10 +79,16 @@ func full(_ context.Context, r *Rig, rng *rand.Rand) (func() error, string, erro
 	}, n.ID, nil
 }
 
-// hang has every write and every flush wait until the fault is undone.
+// hang has every write and every flush wait until the fault is undone. A node that
+// has waited for too long stops by itself.
 func hang(_ context.Context, r *Rig, rng *rand.Rand) (func() error, string, error) {
 	n := r.any(rng)
-	return func() error { return command("fsfreeze", "--unfreeze", n.disk.dir) }, n.ID, command("fsfreeze", "--freeze", n.disk.dir)
+	return func() error {
+		if err := command("fsfreeze", "--unfreeze", n.disk.dir); err != nil {
+			return err
+		}
+		return r.Start()
+	}, n.ID, command("fsfreeze", "--freeze", n.disk.dir)
 }
 
 // stopped ends a node so that all it has is on its disk, and copies that.
