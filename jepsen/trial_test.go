@@ -43,6 +43,7 @@ type judgement struct {
 	Witnessed  int
 	Expired    int
 	Outcomes   map[string]int
+	Idle       float64 `json:"idle_seconds"`
 	Findings   []string
 }
 
@@ -80,6 +81,9 @@ func (run *trial) under(ctx context.Context, all *figures, trouble func(context.
 	trouble(ctx)
 	ready(t, run.rig)
 	got := work(ctx)
+	if got.Idle > quiet.Seconds()/2 {
+		t.Errorf("left alone, nobody has had the lock for %.1f s: somebody has it who does not know", got.Idle)
+	}
 	agreed := run.leftAlone()
 
 	told, err := run.rig.Told()

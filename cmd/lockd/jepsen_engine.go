@@ -52,8 +52,16 @@ func (f *jepsenFlags) engine(ctx context.Context, stderr io.Writer) (_ jepsenRes
 		return jepsenResult{}, fmt.Errorf("the resource: %w", err)
 	}
 	r := f.believed(beliefs, tally, wrong)
-	r.Began = record.Began()
+	r.Began, r.Idle = record.Began(), time.Duration(e.Clock()-lastOf(beliefs)).Seconds()
 	return r, nil
+}
+
+// lastOf is when somebody was last sure of the lock.
+func lastOf(beliefs []history.Belief) (last int64) {
+	for _, b := range beliefs {
+		last = max(last, b.To)
+	}
+	return last
 }
 
 // oneByOne keeps beliefs as they grow.

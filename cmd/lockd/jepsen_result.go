@@ -26,6 +26,7 @@ type jepsenResult struct {
 	Witnessed  int            `json:"witnessed"` // operations that said where they took effect
 	Expired    int            `json:"expired"`   // sessions that nobody closed; those that were there at the end will
 	Outcomes   map[string]int `json:"outcomes"`
+	Idle       float64        `json:"idle_seconds,omitempty"` // --workload engine: at the end, nobody had held the lock for so long
 	Findings   []string       `json:"findings"`
 }
 

@@ -50,6 +50,8 @@ const (
 	// that nothing of it is left and nothing will come. Until then it may have held.
 	// If that is Unknown, the withdrawal was not answered: it may hold, or have held.
 	Abandoned = "abandoned"
+	// Unavailable says that nobody took it: it is no sign that its session lives.
+	Unavailable = "unavailable"
 	// NoSession says that the session is over by now. What was asked may have been
 	// done before that: whoever asks again is told no more than this.
 	NoSession = "no_session"

@@ -97,7 +97,7 @@ func (d *drawing) rate(last int64) {
 	var counts [parts]int
 	for i := range d.History {
 		o := &d.History[i]
-		if o.Status != history.Unknown && o.Code != "unavailable" && o.Return > 0 {
+		if o.Status != history.Unknown && o.Code != history.Unavailable && o.Return > 0 {
 			counts[min(parts-1, int(float64(o.Return)/float64(last)*parts))]++
 		}
 	}

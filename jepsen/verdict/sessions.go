@@ -32,7 +32,7 @@ func spans(h history.History) map[uint64]*span {
 		o := &h[i]
 		s := all[o.Session]
 		switch {
-		case s == nil || o.Status == history.Unknown:
+		case s == nil || o.Status == history.Unknown || o.Code == history.Unavailable:
 		case o.Kind == history.Close && o.Code == history.NoSession:
 			// It was sent before and has ended the session, or came too late: nobody knows.
 		case o.Kind == history.Ended, o.Status == history.Fail && o.Code == history.NoSession:

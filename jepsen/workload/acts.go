@@ -185,7 +185,7 @@ func (s *session) inspect(ctx context.Context) (goesOn bool) {
 	defer cancel()
 	view, err := c.backend().Inspect(ctx, lockapi.Query{Name: op.Name})
 	if err != nil { // a read has no effect, whatever became of it
-		c.load.record.Return(op, history.Fail, "unavailable")
+		c.load.record.Return(op, history.Fail, history.Unavailable)
 		return true
 	}
 	for _, h := range view.Locks[0].Holders {

@@ -96,7 +96,10 @@ func (e *Engine) live(ctx context.Context, number int) error {
 			return err
 		}
 		for ctx.Err() == nil && wrong == nil && rng.IntN(50) > 0 { // now and then it is another session
-			grant, err := client.Mutex(e.Name).Acquire(ctx)
+			grant, gaveUp, err := e.acquire(ctx, client, rng)
+			if gaveUp {
+				continue
+			}
 			if err != nil {
 				break
 			}
@@ -114,6 +117,18 @@ func (e *Engine) live(ctx context.Context, number int) error {
 		done()
 	}
 	return wrong
+}
+
+// acquire waits for the lock; one in three has a deadline, and gives up maybe before
+// anybody has heard of it.
+func (e *Engine) acquire(ctx context.Context, client *lockapi.Client, rng *rand.Rand) (_ *lockapi.Grant, gaveUp bool, err error) {
+	patience, done := ctx, context.CancelFunc(func() {})
+	if rng.IntN(3) == 0 {
+		patience, done = context.WithTimeout(ctx, time.Duration(rng.Int64N(int64(e.TTL/4))>>rng.IntN(16)))
+	}
+	defer done()
+	grant, err := client.Mutex(e.Name).Acquire(patience)
+	return grant, err != nil && patience.Err() != nil, err
 }
 
 // hold believes in a grant for a while, and writes as long as it does. The error is

@@ -145,7 +145,7 @@ func (c *client) returned(o *history.Op, r fsm.Result, err error) (known bool) {
 		c.load.record.Return(o, history.Unknown, "")
 		return false
 	case err != nil:
-		c.load.record.Return(o, history.Fail, "unavailable")
+		c.load.record.Return(o, history.Fail, history.Unavailable)
 	case r.Status == fsm.StatusOK:
 		o.At = at(r)
 		c.load.record.Return(o, history.OK, "")
