@@ -27,7 +27,7 @@ func table() []fault {
 		{
 			name:     "run: a try waits for whoever does not answer",
 			property: "--wait 0 does not wait, also when nobody answers any more",
-			file:     "cmd/lockd/run.go",
+			file:     "cmd/lockd/acquire.go",
 			old:      "context.WithTimeout(ctx, tryTimeout)",
 			new:      "context.WithTimeout(ctx, time.Hour)",
 			pkg:      "./cmd/lockd",
@@ -36,7 +36,7 @@ func table() []fault {
 		{
 			name:     "run: no answer is taken for somebody else's lock",
 			property: "exit code 75 of a try says that somebody else holds the lock",
-			file:     "cmd/lockd/run.go",
+			file:     "cmd/lockd/acquire.go",
 			old:      "if errors.Is(err, lockapi.ErrUnknown) {",
 			new:      "if false {",
 			pkg:      "./cmd/lockd",

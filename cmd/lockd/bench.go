@@ -8,17 +8,13 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime/pprof"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/lockd-io/lockd/cmd/lockd/internal/bench"
 	"github.com/lockd-io/lockd/lockapi"
-	"github.com/lockd-io/lockd/lockapi/remote"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 )
 
 // A benchFlags is the command line of bench.
@@ -83,7 +79,7 @@ so and exits with 1. Ctrl-C prints what was measured so far and exits with 130.`
 // check sees that every row can be run before the first is.
 func (f *benchFlags) check() error {
 	if f.plan.Prefix == "" {
-		f.plan.Prefix = "bench/" + strings.ToLower(rand.Text()[:8]) + "/"
+		f.plan.Prefix = ownPrefix("bench")
 	}
 	if len(f.clients) == 0 {
 		return usage("--clients: how many?")
@@ -104,12 +100,15 @@ func (f *benchFlags) check() error {
 	return nil
 }
 
+// ownPrefix is for names that nobody else uses.
+func ownPrefix(of string) string { return of + "/" + strings.ToLower(rand.Text()[:8]) + "/" }
+
 // run measures row by row.
 func (f *benchFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	if err := f.look(ctx, func(context.Context, *remote.Backend) error { return nil }); err != nil {
+	if err := f.found(ctx); err != nil {
 		return err
 	}
 	ctx, came := interruptible(ctx)
@@ -127,7 +126,7 @@ func (f *benchFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	for _, n := range f.clients {
 		m, err := f.measure(ctx, n, stderr)
 		if sig := came(); sig != nil && err != nil {
-			return &exitError{code: exitSignal + int(sig.(syscall.Signal))}
+			return bySignal(sig)
 		}
 		if err != nil {
 			return err
@@ -141,7 +140,7 @@ func (f *benchFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 			return &exitError{exitFailure, fmt.Errorf("the locks are broken: %s", m.Violation)}
 		}
 		if sig := came(); sig != nil {
-			return &exitError{code: exitSignal + int(sig.(syscall.Signal))}
+			return bySignal(sig)
 		}
 	}
 	return nil
@@ -176,31 +175,6 @@ func (f *benchFlags) backend() (lockapi.Backend, error) {
 	return b, nil
 }
 
-// interruptible is a context that a signal ends, the second of which ends the
-// process. came tells which it was, if any.
-func interruptible(ctx context.Context) (_ context.Context, came func() os.Signal) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	go func() {
-		sig := <-signals
-		signal.Stop(signals)
-		cancel(interrupted{sig})
-	}()
-	return ctx, func() os.Signal {
-		var by interrupted
-		if errors.As(context.Cause(ctx), &by) {
-			return by.Signal
-		}
-		return nil
-	}
-}
-
-// interrupted is why a context has ended.
-type interrupted struct{ os.Signal }
-
-func (i interrupted) Error() string { return "interrupted: " + i.String() }
-
 // profileTo begins a CPU profile, unless path is empty; stop ends it.
 func profileTo(path string) (stop func(), err error) {
 	if path == "" {
@@ -221,8 +195,7 @@ func profileTo(path string) (stop func(), err error) {
 
 // progress tells a person at a terminal how far the row is, until stop.
 func progress(ctx context.Context, w io.Writer, p bench.Plan) (stop func()) {
-	file, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) {
+	if !onTerminal(w) {
 		return func() {}
 	}
 	begun, whole := time.Now(), p.Warmup+p.Duration

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lockd-io/lockd/lockapi"
 	"github.com/lockd-io/lockd/lockapi/remote"
 	"github.com/spf13/pflag"
 )
@@ -55,6 +56,11 @@ func (c *clientFlags) look(ctx context.Context, read func(context.Context, *remo
 	return failed(read(ctx, b))
 }
 
+// found sees that there is a cluster.
+func (c *clientFlags) found(ctx context.Context) error {
+	return c.look(ctx, func(context.Context, *remote.Backend) error { return nil })
+}
+
 // reach gives up early where nobody listens.
 func reach(ctx context.Context, b *remote.Backend) error {
 	ctx, cancel := context.WithTimeout(ctx, refusedTimeout)
@@ -64,6 +70,29 @@ func reach(ctx context.Context, b *remote.Backend) error {
 		return failed(err)
 	}
 	return nil
+}
+
+// A lookFlags is the command line of a command that only looks.
+type lookFlags struct {
+	clientFlags
+	asJSON bool
+}
+
+// add has form tell what --json prints.
+func (l *lookFlags) add(flags *pflag.FlagSet, form string) {
+	l.clientFlags.add(flags)
+	flags.BoolVar(&l.asJSON, "json", false, form)
+}
+
+// status shows the cluster as the first endpoint that answers sees it.
+func (l *lookFlags) status(ctx context.Context, show func(lockapi.Status) error) error {
+	return l.look(ctx, func(ctx context.Context, b *remote.Backend) error {
+		s, err := b.Status(ctx)
+		if err != nil {
+			return err
+		}
+		return show(s)
+	})
 }
 
 // unreached is what a person can do about nobody having answered.

@@ -8,13 +8,11 @@ import (
 	"io"
 	"math/big"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/lockd-io/lockd/jepsen/history"
 	"github.com/lockd-io/lockd/jepsen/verdict"
 	"github.com/lockd-io/lockd/jepsen/workload"
-	"github.com/lockd-io/lockd/lockapi"
 	"github.com/lockd-io/lockd/lockapi/remote"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -90,7 +88,7 @@ func (f *jepsenFlags) judging(flags *pflag.FlagSet) {
 
 func (f *jepsenFlags) check() error {
 	if f.prefix == "" {
-		f.prefix = "jepsen/" + strings.ToLower(rand.Text()[:8]) + "/"
+		f.prefix = ownPrefix("jepsen")
 	}
 	if f.load.Names = workload.Names(f.workload, f.prefix); f.load.Names == nil && f.workload != workload.EngineName {
 		return usage("--workload %s: there are %s", f.workload, strings.Join(workload.Workloads(), ", "))
@@ -104,8 +102,9 @@ func (f *jepsenFlags) check() error {
 		return usage("--first-client %d: 1 at least", f.first)
 	case f.load.Time <= 0 || f.load.Wait <= 0 || f.load.Patience <= 0 || f.limit <= 0:
 		return usage("--time, --wait, --patience and --limit are longer than 0")
-	case f.load.TTL < 500*time.Millisecond:
-		return usage("--ttl %v: 500ms at least", f.load.TTL)
+	}
+	if err := checkTTL(f.load.TTL); err != nil {
+		return err
 	}
 	if f.load.Seed == 0 {
 		n, err := rand.Int(rand.Reader, big.NewInt(1<<53)) // as JSON has numbers
@@ -121,7 +120,7 @@ func (f *jepsenFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	if err := f.look(ctx, func(context.Context, *remote.Backend) error { return nil }); err != nil {
+	if err := f.found(ctx); err != nil {
 		return err
 	}
 	ctx, came := interruptible(ctx)
@@ -133,15 +132,15 @@ func (f *jepsenFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	if sig := came(); sig != nil && result.Verdict == verdict.Pass.String() {
-		return &exitError{code: exitSignal + int(sig.(syscall.Signal))}
+		return bySignal(sig)
 	}
 	if result.Verdict != verdict.Pass.String() {
-		return &exitError{code: 1, err: errors.New("the cluster is not what it promises, or that is not known: " + result.Verdict)}
+		return &exitError{exitFailure, errors.New("the cluster is not what it promises, or that is not known: " + result.Verdict)}
 	}
 	return nil
 }
 
-// judged lets clients work, and judges what befell them.
+// judged lets clients, or applications, work, and judges what befell them.
 func (f *jepsenFlags) judged(ctx context.Context, stderr io.Writer) (jepsenResult, error) {
 	if f.workload == workload.EngineName {
 		return f.engine(ctx, stderr)
@@ -151,7 +150,7 @@ func (f *jepsenFlags) judged(ctx context.Context, stderr io.Writer) (jepsenResul
 		return jepsenResult{}, err
 	}
 	defer close()
-	// An order of a few hundred operations is found in no time.
+	// What contends for one name in two TTLs is little enough for an order to be found.
 	f.load.Renamed = 2 * f.load.TTL
 	record := history.NewRecorder()
 	stop := f.progress(record, stderr)
@@ -188,7 +187,7 @@ func (f *jepsenFlags) ways() (close func(), err error) {
 			return nil, usage("--endpoints: %w", err)
 		}
 		all = append(all, b)
-		f.load.Ways = append(f.load.Ways, lockapi.Backend(b))
+		f.load.Ways = append(f.load.Ways, b)
 	}
 	f.load.Pinned = min(len(f.endpoints), f.load.Clients/2)
 	return close, nil

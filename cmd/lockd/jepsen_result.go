@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/lockd-io/lockd/jepsen/history"
 	"github.com/lockd-io/lockd/jepsen/verdict"
-	"golang.org/x/term"
 )
 
 // A jepsenResult is what jepsen found, for scripts.
@@ -89,8 +87,7 @@ func (f *jepsenFlags) keep(h history.History, judged verdict.Linear) error {
 
 // progress tells on a terminal how far it is.
 func (f *jepsenFlags) progress(record *history.Recorder, stderr io.Writer) (stop func()) {
-	file, ok := stderr.(*os.File)
-	if !ok || f.asJSON || !term.IsTerminal(int(file.Fd())) {
+	if f.asJSON || !onTerminal(stderr) {
 		return func() {}
 	}
 	over, done := make(chan struct{}), make(chan struct{})

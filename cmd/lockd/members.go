@@ -1,20 +1,16 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
-	"text/tabwriter"
 
 	"github.com/lockd-io/lockd/lockapi"
-	"github.com/lockd-io/lockd/lockapi/remote"
 	"github.com/spf13/cobra"
 )
 
 func newMembers() *cobra.Command {
-	var c clientFlags
-	var asJSON bool
+	var l lookFlags
 	command := &cobra.Command{
 		Use:   "members",
 		Short: "List the nodes of the cluster",
@@ -26,22 +22,17 @@ within an election timeout; while nobody leads, none is.` + lookHelp,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(command *cobra.Command, _ []string) error {
-			return c.look(command.Context(), func(ctx context.Context, b *remote.Backend) error {
-				s, err := b.Status(ctx)
-				if err != nil {
-					return err
-				}
-				if asJSON {
+			return l.status(command.Context(), func(s lockapi.Status) error {
+				if l.asJSON {
 					return membersJSON(command.OutOrStdout(), s)
 				}
-				w := tabwriter.NewWriter(command.OutOrStdout(), 0, 8, 2, ' ', 0)
+				w := table(command.OutOrStdout())
 				printMembers(w, s)
 				return w.Flush()
 			})
 		},
 	}
-	c.add(command.Flags())
-	command.Flags().BoolVar(&asJSON, "json", false, "one JSON object a line")
+	l.add(command.Flags(), "one JSON object a line")
 	return command
 }
 

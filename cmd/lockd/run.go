@@ -10,7 +10,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/lockd-io/lockd/cmd/lockd/internal/child"
@@ -21,13 +20,6 @@ import (
 )
 
 const (
-	// contactTimeout is how long run looks for a node with a leader at first.
-	contactTimeout = 30 * time.Second
-	// contactTimeoutMin is for a shorter --wait: even --wait 0 is a question.
-	contactTimeoutMin = time.Second
-	// tryTimeout is how long a try may take to be answered: who does not want to
-	// wait does not want to wait for a service that is away either.
-	tryTimeout = contactTimeoutMin
 	// graceParts: a longer grace than a quarter of the TTL would end healthy
 	// commands in a change of leaders; a tenth is the default.
 	graceParts, gracePartsDefault = 4, 10
@@ -140,8 +132,8 @@ func (f *runFlags) complete(given func(flag string) bool) error {
 	if err := f.wants.check(given("permits"), given("limit")); err != nil {
 		return err
 	}
-	if ttl := fsm.Duration(f.ttl); ttl < fsm.TTLMin || ttl > fsm.TTLMax {
-		return usage("--ttl %v: %s", f.ttl, fsm.LimitTTL)
+	if err := checkTTL(f.ttl); err != nil {
+		return err
 	}
 	if !f.grace.limited {
 		f.grace.limit = f.ttl / gracePartsDefault
@@ -157,6 +149,14 @@ func (f *runFlags) complete(given func(flag string) bool) error {
 		return notExecuted(err)
 	}
 	f.path = path
+	return nil
+}
+
+// checkTTL refuses a --ttl that no session can have.
+func checkTTL(ttl time.Duration) error {
+	if t := fsm.Duration(ttl); t < fsm.TTLMin || t > fsm.TTLMax {
+		return usage("--ttl %v: %s", ttl, fsm.LimitTTL)
+	}
 	return nil
 }
 
@@ -212,16 +212,6 @@ func why(grant *lockapi.Grant) string {
 	return "it could not be renewed in time"
 }
 
-// notify asks for the signals that go to the command, but for those that
-// whoever started the runner wants ignored, as nohup does.
-func notify(signals chan<- os.Signal) {
-	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
-		if !signal.Ignored(sig) {
-			signal.Notify(signals, sig)
-		}
-	}
-}
-
 // farewell closes the client, which releases the lock. It gives up when time
 // has passed or a signal comes; the lock is then held until the TTL has passed.
 func farewell(client *lockapi.Client, timeout time.Duration, signals <-chan os.Signal) error {
@@ -230,104 +220,4 @@ func farewell(client *lockapi.Client, timeout time.Duration, signals <-chan os.S
 	ctx, done := untilSignal(ctx, signals)
 	defer done()
 	return client.Close(ctx)
-}
-
-// acquire waits for the lock as long as the flags and the user allow.
-func (f *runFlags) acquire(ctx context.Context, client *lockapi.Client, signals <-chan os.Signal) (*lockapi.Grant, error) {
-	start := time.Now()
-	ctx, done := untilSignal(ctx, signals)
-	grant, err := f.acquireUntil(ctx, client, start)
-	if sig := done(); sig != nil {
-		return nil, &exitError{code: exitSignal + int(sig.(syscall.Signal))}
-	}
-	return grant, err
-}
-
-func (f *runFlags) acquireUntil(ctx context.Context, client *lockapi.Client, start time.Time) (*lockapi.Grant, error) {
-	if err := f.contact(ctx, client); err != nil {
-		return nil, err
-	}
-	locks := client.All(f.wants.all()...)
-	if !f.wait.limited {
-		return f.judged(locks.Acquire(ctx))
-	}
-	left := f.wait.limit - time.Since(start)
-	if left <= 0 {
-		return f.try(ctx, locks)
-	}
-	timed, cancel := context.WithTimeout(ctx, left)
-	defer cancel()
-	return f.judged(locks.Acquire(timed))
-}
-
-// try acquires without a queue. A node with a leader was there a moment ago. Were
-// it gone now, and the try not bounded, --wait 0 would wait for the next leader,
-// which may be for ever. Nor is an answer that does not come one that somebody
-// else holds the lock: a script would take that as done by somebody else.
-func (f *runFlags) try(ctx context.Context, locks *lockapi.All) (*lockapi.Grant, error) {
-	timed, cancel := context.WithTimeout(ctx, tryTimeout)
-	defer cancel()
-	grant, err := locks.TryAcquire(timed)
-	if errors.Is(err, lockapi.ErrUnknown) {
-		return nil, f.unanswered(tryTimeout)
-	}
-	return f.judged(grant, err)
-}
-
-// unanswered is the error of nobody having answered in time.
-func (f *runFlags) unanswered(within time.Duration) error {
-	return &exitError{exitUnavailable, fmt.Errorf("%w for %v at %s: see lockd status", lockapi.ErrUnavailable, within, f.backend)}
-}
-
-// contact sees that there is a node with a leader. From its answer on, run
-// keeps trying.
-func (f *runFlags) contact(ctx context.Context, client *lockapi.Client) error {
-	patience := contactTimeout
-	if f.wait.limited {
-		patience = max(contactTimeoutMin, min(patience, f.wait.limit))
-	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	_, err := client.Inspect(ctx, lockapi.Query{Name: f.wants.names[0]})
-	var nobody *remote.UnreachedError
-	if errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &nobody) {
-		return f.unanswered(patience)
-	}
-	return err
-}
-
-// judged turns the end of a wait into an exit code.
-func (f *runFlags) judged(grant *lockapi.Grant, err error) (*lockapi.Grant, error) {
-	var conflict *lockapi.ConflictError
-	switch {
-	case errors.As(err, &conflict):
-		return nil, &exitError{exitUsage, conflict}
-	case errors.Is(err, lockapi.ErrUnavailable):
-		return nil, fmt.Errorf("%s: %w", f.wants, err)
-	case errors.Is(err, lockapi.ErrUnknown) && errors.Is(err, context.DeadlineExceeded):
-		return nil, &exitError{exitNotAcquired, fmt.Errorf("%s: not acquired, and no answer at the end of --wait %v: see lockd status", f.wants, f.wait.limit)}
-	case errors.Is(err, lockapi.ErrNotAcquired), errors.Is(err, context.DeadlineExceeded):
-		return nil, &exitError{exitNotAcquired, fmt.Errorf("%s: not acquired: somebody else holds it (--wait %v)", f.wants, f.wait.limit)}
-	}
-	return grant, err
-}
-
-// untilSignal is a context that a signal ends. done must be called; it tells
-// which signal came, if any.
-func untilSignal(ctx context.Context, signals <-chan os.Signal) (context.Context, func() os.Signal) {
-	ctx, cancel := context.WithCancel(ctx)
-	came := make(chan os.Signal, 1)
-	go func() {
-		defer close(came)
-		select {
-		case sig := <-signals:
-			came <- sig
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, func() os.Signal {
-		cancel()
-		return <-came
-	}
 }

@@ -1,21 +1,15 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
-	"strings"
-	"text/tabwriter"
-	"unicode"
 
 	"github.com/lockd-io/lockd/lockapi"
-	"github.com/lockd-io/lockd/lockapi/remote"
 	"github.com/spf13/cobra"
 )
 
 func newStatus() *cobra.Command {
-	var c clientFlags
-	var asJSON bool
+	var l lookFlags
 	command := &cobra.Command{
 		Use:   "status",
 		Short: "Show the nodes of the cluster and who leads",
@@ -26,20 +20,15 @@ answers. It needs no leader.` + lookHelp,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(command *cobra.Command, _ []string) error {
-			return c.look(command.Context(), func(ctx context.Context, b *remote.Backend) error {
-				s, err := b.Status(ctx)
-				if err != nil {
-					return err
-				}
-				if asJSON {
+			return l.status(command.Context(), func(s lockapi.Status) error {
+				if l.asJSON {
 					return indented(command.OutOrStdout(), s)
 				}
 				return printStatus(command.OutOrStdout(), s)
 			})
 		},
 	}
-	c.add(command.Flags())
-	command.Flags().BoolVar(&asJSON, "json", false, "one JSON object")
+	l.add(command.Flags(), "one JSON object")
 	return command
 }
 
@@ -49,20 +38,9 @@ func printStatus(out io.Writer, s lockapi.Status) error {
 	if leader == "" {
 		leader = "nobody"
 	}
-	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
+	w := table(out)
 	fmt.Fprintf(w, "cluster\t%s\nleader\t%s\nterm\t%d\napplied\t%d, says %s\nlevel\t%d\n\n",
 		s.ClusterID, leader, s.Term, s.AppliedIndex, s.Node, s.Level)
 	printMembers(w, s)
 	return w.Flush()
-}
-
-// printable keeps what others chose (names, labels, owners) from steering the
-// terminal that shows it.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return unicode.ReplacementChar
-	}, s)
 }
