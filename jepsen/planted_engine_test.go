@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/lockd-io/lockd/jepsen/history"
+	"github.com/lockd-io/lockd/jepsen/verdict"
 	"github.com/lockd-io/lockd/jepsen/workload"
 )
 
@@ -52,7 +54,36 @@ func (b *bout) believe(t *testing.T, lasts time.Duration) (finding string) {
 		t.Error(err)
 	}
 	serving.Wait()
-	return finding
+	if finding != "" {
+		return finding
+	}
+	return together(t, dir)
+}
+
+// together is what cannot be of what the processes believed: each has judged its own.
+func together(t *testing.T, dir string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*", "beliefs.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []history.Belief
+	for _, name := range files {
+		file, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		beliefs, err := history.LoadBeliefs(file)
+		_ = file.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, beliefs...)
+	}
+	if found := verdict.Apart(all); len(found) > 0 {
+		return found[0].String()
+	}
+	return ""
 }
 
 // pauses stops a process again and again. First a few times for half a TTL, with
