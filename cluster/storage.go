@@ -29,9 +29,11 @@ const (
 	boltLockWait = time.Second
 )
 
-// Keys of the stable store. The first is raft's own.
+// Keys of the stable store. All but the last are raft's own.
 const (
 	keyTerm     = "CurrentTerm"
+	keyVoteTerm = "LastVoteTerm"
+	keyVoteFor  = "LastVoteCand"
 	keyInstance = "lockd.instance"
 )
 

@@ -155,8 +155,21 @@ func (s guardedStable) Get(key []byte) (value []byte, err error) {
 // SetUint64 latches the guard and ends the calling goroutine if the term cannot
 // be written. The caller is raft's main loop, which would panic at an error and
 // take the embedding application with it.
+//
+// The term of a vote comes before its candidate. raft takes the two for a pair:
+// after a crash in between, who was voted for in an earlier term would have this
+// term's vote, and without a look at its log, which may lack what is acknowledged.
+// So there is no candidate until there is the new one. No earlier vote is needed
+// any more: the term itself was raised before.
 func (s guardedStable) SetUint64(key []byte, value uint64) error {
-	err := s.guard.write("write the term", func() error { return s.store.SetUint64(key, value) })
+	err := s.guard.write("write the term", func() error {
+		if string(key) == keyVoteTerm {
+			if err := s.store.Set([]byte(keyVoteFor), nil); err != nil {
+				return err
+			}
+		}
+		return s.store.SetUint64(key, value)
+	})
 	if err != nil && string(key) == keyTerm && s.running.Load() {
 		runtime.Goexit()
 	}

@@ -180,5 +180,10 @@ func clusterFaults() []fault {
 			file: "cluster/logstore.go", old: "err := checkSnapshot(snaps, snapshot.ID); err != nil", new: "err := error(nil); err != nil",
 			pkg: pkg, test: "TestStorageRefusesADamagedSnapshot",
 		},
+		{
+			name: "node: half a vote is that of an earlier term", property: "S1: one leader has all that is acknowledged",
+			file: "cluster/storeguard.go", old: "if string(key) == keyVoteTerm {", new: "if string(key) == keyVoteFor {",
+			pkg: pkg, test: "TestVoteIsNotAnEarlierTerms",
+		},
 	}
 }
