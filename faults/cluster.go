@@ -185,5 +185,10 @@ func clusterFaults() []fault {
 			file: "cluster/storeguard.go", old: "if string(key) == keyVoteTerm {", new: "if string(key) == keyVoteFor {",
 			pkg: pkg, test: "TestVoteIsNotAnEarlierTerms",
 		},
+		{
+			name: "log: the end of a segment is not flushed once more", property: "S4: nothing acknowledged is lost",
+			file: "cluster/raftlog/open.go", old: "case ended && len(rest) == 1:", new: "case ended && len(rest) > 9:",
+			pkg: "./cluster/raftlog", test: "TestEndOfASegmentIsDurable",
+		},
 	}
 }

@@ -345,6 +345,45 @@ func TestCrashAtEveryStepOfRotation(t *testing.T) {
 	}
 }
 
+// A process dies after it has written the end of a segment and before it has
+// flushed it; the next one goes on in the new segment, and then the power is cut.
+func TestEndOfASegmentIsDurable(t *testing.T) {
+	dir := testDir(t)
+	l := mustOpen(t, dir)
+	mustStore(t, l, testEntries(1, 3, 1)...)
+	path := filepath.Join(dir, segmentName(1))
+	disk, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, err := createSegment(dir, testMark, 2, l.write+2, testSize, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next.file.Close()
+	seal := appendRecord(nil, l.tail.seed, l.offset, head{write: l.write + 1, kind: kindSeal, flags: flagLast})
+	if _, err := l.tail.file.WriteAt(seal, l.offset); err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+
+	l, err = open(dir, testMark, testSize, func(name string) error {
+		if name == "flush "+segmentName(1) {
+			disk, err = os.ReadFile(path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustStore(t, l, testEntries(4, 5, 1)...)
+	l.Close()
+	if err := os.WriteFile(path, disk, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wantContent(t, mustOpen(t, dir), testEntries(1, 5, 1))
+}
+
 func TestCrashAtEveryStepOfCreation(t *testing.T) {
 	for steps := 1; ; steps++ {
 		dir, left := filepath.Join(t.TempDir(), "log"), steps

@@ -91,6 +91,12 @@ func (r *recovery) run() error {
 		switch {
 		case ended && len(rest) == 0:
 			return damagedf("%s goes on in %s, which is missing", segmentName(s.number), segmentName(s.number+1))
+		case ended && len(rest) == 1:
+			// The tail may be new, and this end of the segment before it the last write.
+			if err := r.persist(s); err != nil {
+				return err
+			}
+			continue
 		case ended:
 			continue
 		case len(rest) > 0:
@@ -201,15 +207,9 @@ func (r *recovery) unmake(s *segment, rest []*segment) error {
 }
 
 // mend makes the tail as if the torn write had never been, and durable what is
-// there: the last write may be in the system's memory only, and if its flush
-// failed the system believes that it is not.
+// there.
 func (r *recovery) mend(s *segment) error {
 	l := r.log
-	if r.last > 0 {
-		if _, err := s.file.WriteAt(r.data[r.last:l.offset], r.last); err != nil {
-			return err
-		}
-	}
 	if end := extent(r.data); end > l.offset {
 		torn := r.data[l.offset:end]
 		clear(torn)
@@ -217,11 +217,26 @@ func (r *recovery) mend(s *segment) error {
 			return err
 		}
 	}
-	r.data = nil
-	if err := s.file.Sync(); err != nil {
+	if err := r.persist(s); err != nil {
 		return err
 	}
+	r.data = nil
 	return SyncDir(l.dir)
+}
+
+// persist makes the last write of s durable: it may be in the system's memory
+// only, and if its flush failed the system believes that it is not.
+func (r *recovery) persist(s *segment) error {
+	l := r.log
+	if r.last > 0 {
+		if _, err := s.file.WriteAt(r.data[r.last:l.offset], r.last); err != nil {
+			return err
+		}
+	}
+	if err := l.step.do("flush " + segmentName(s.number)); err != nil {
+		return err
+	}
+	return s.file.Sync()
 }
 
 // extent is where the zeros begin that data ends with.
