@@ -21,6 +21,21 @@ func checkerFaults() []fault {
 			pkg: verdicts, test: "TestBadHistories",
 		},
 		{
+			name: "checker: who has no session is whoever has none", property: property,
+			file: "jepsen/history/history.go", old: "if nobody.Client != o.Client {", new: "if false {",
+			pkg: "./jepsen/history", test: "TestLoadRefuses",
+		},
+		{
+			name: "checker: a lock that outlived its TTL may be given back", property: property,
+			file: "jepsen/verdict/sessions.go", old: "s.by == math.MaxInt64 && s.last <= earliest &&", new: "s.by == math.MaxInt64 &&",
+			pkg: "./jepsen/workload", test: "TestLeases$",
+		},
+		{
+			name: "checker: a lease that ran out was not over", property: "a lease that is none is found out",
+			file: "jepsen/workload/leases.go", old: "lost := history.NoSession // it ran out", new: "lost := history.NotHeld",
+			pkg: "./jepsen/workload", test: "TestLeases$",
+		},
+		{
 			name: "checker: tokens may repeat", property: property,
 			file: "jepsen/model/model.go", old: "if token <= next.token {", new: "if token < next.token {",
 			pkg: verdicts, test: "TestBadHistories",

@@ -24,7 +24,7 @@ func Save(w io.Writer, h History) error {
 }
 
 // Load reads what Save wrote. Empty lines, and lines that begin with #, are for
-// people. The history is valid, or the error says in which line or operation it
+// people. An operation without an ID has the number of its line. The history is valid, or the error says in which line or operation it
 // is not.
 func Load(r io.Reader) (History, error) {
 	var h History
@@ -38,6 +38,9 @@ func Load(r io.Reader) (History, error) {
 		var o Op
 		if err := strictly(line, &o); err != nil {
 			return nil, fmt.Errorf("line %d: %w", n, err)
+		}
+		if o.ID == 0 {
+			o.ID = n
 		}
 		h = append(h, o)
 	}

@@ -182,12 +182,16 @@ func (h History) Unclosed() int {
 	return len(open)
 }
 
+// wrongMax is how many mistakes are told: one in the recorder is in every operation.
+const wrongMax = 8
+
 // Validate says what is wrong with the history itself: a checker's verdict on a
 // history that nobody can have seen is worth nothing.
 func (h History) Validate() error {
 	var wrong []error
 	ids := make(map[int]bool, len(h))
 	busy := make(map[int]int64) // client: until
+	var nobody *Op              // the first that names no session
 	sorted := slices.Clone(h)
 	sorted.Sort()
 	for i := range sorted {
@@ -205,10 +209,23 @@ func (h History) Validate() error {
 		if until, known := busy[o.Client]; known && o.Call < until {
 			wrong = append(wrong, fmt.Errorf("operation %d: client %d has not had an answer to the one before", o.ID, o.Client))
 		}
+		if o.Session == 0 && o.Kind != Inspect && o.Kind != Open {
+			if nobody == nil {
+				nobody = o
+			}
+			// They would be one holder, who may enter again, and every lock would do.
+			if nobody.Client != o.Client {
+				wrong = append(wrong, fmt.Errorf(`operation %d: clients %d and %d have no session, or both 0: give each a "session" of its own, such as its number`,
+					o.ID, nobody.Client, o.Client))
+			}
+		}
 		busy[o.Client] = o.Return
 		if o.Return == 0 {
 			busy[o.Client] = math.MaxInt64
 		}
+	}
+	if more := len(wrong) - wrongMax; more > 0 {
+		wrong = append(wrong[:wrongMax], fmt.Errorf("and %d more", more))
 	}
 	return errors.Join(wrong...)
 }
@@ -218,24 +235,24 @@ func (o *Op) validate() error {
 	case Open, Renew, Close, Release, Extend, Loss, Ended:
 	case Acquire:
 		if len(o.Wants) == 0 {
-			return errors.New("an acquire of nothing")
+			return errors.New(`an acquire of nothing: it needs "wants", such as [{"name":"x","mode":"exclusive"}]`)
 		}
 		if n := len(o.Tokens); o.Status == OK && n > 0 && n != len(o.Wants) {
 			return fmt.Errorf("%d tokens for %d names", n, len(o.Wants))
 		}
 	case Inspect:
 		if o.Name == "" {
-			return errors.New("an inspection of no name")
+			return errors.New(`an inspection of no name: it needs "name"`)
 		}
 	default:
-		return fmt.Errorf("unknown kind %q", o.Kind)
+		return fmt.Errorf("unknown kind %q: there are open, renew, close, acquire, release, extend, inspect, loss and ended", o.Kind)
 	}
 	for _, w := range o.Wants {
 		switch {
 		case w.Name == "":
 			return errors.New("an empty name")
 		case w.Mode != Exclusive && w.Mode != Shared && w.Mode != Permits:
-			return fmt.Errorf("unknown mode %q", w.Mode)
+			return fmt.Errorf("unknown mode %q: there are exclusive, shared and permits", w.Mode)
 		case w.Mode == Permits && (w.Permits == 0 || w.Limit == 0):
 			return errors.New("no permits, or of no limit")
 		}
@@ -243,11 +260,11 @@ func (o *Op) validate() error {
 	switch o.Status {
 	case OK, Fail:
 		if o.Return == 0 {
-			return fmt.Errorf("%s without an answer", o.Status)
+			return fmt.Errorf("%s without an answer: it needs \"return\", or is unknown", o.Status)
 		}
 	case Unknown:
 	default:
-		return fmt.Errorf("unknown status %q", o.Status)
+		return fmt.Errorf("unknown status %q: there are ok, fail and unknown", o.Status)
 	}
 	if o.Return != 0 && o.Return < o.Call {
 		return errors.New("it was answered before it was asked")

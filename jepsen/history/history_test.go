@@ -57,6 +57,9 @@ func TestLoadRefuses(t *testing.T) {
 		"one twice":         {`{"id":1,"kind":"close","call":1,"return":2,"status":"ok"}` + "\n" + `{"id":1,"kind":"close","call":3,"return":4,"status":"ok"}`, "twice"},
 		"two things at once": {`{"id":1,"client":1,"kind":"close","call":1,"return":4,"status":"ok"}` + "\n" +
 			`{"id":2,"client":1,"kind":"close","call":3,"return":5,"status":"ok"}`, "has not had an answer"},
+		"two who are nobody": {`{"client":1,"kind":"acquire","wants":[{"name":"a","mode":"exclusive"}],"call":1,"return":2,"status":"ok"}` + "\n" +
+			`{"client":2,"kind":"acquire","wants":[{"name":"a","mode":"exclusive"}],"call":3,"return":4,"status":"ok"}`, `a "session" of its own`},
+		"mistakes without end": {strings.Repeat(`{"id":1,"kind":"seize","call":1,"return":2,"status":"ok"}`+"\n", 100), "more"},
 		"more after the unknown": {`{"id":1,"client":1,"kind":"close","call":1,"status":"unknown"}` + "\n" +
 			`{"id":2,"client":1,"kind":"close","call":3,"return":5,"status":"ok"}`, "has not had an answer"},
 	} {

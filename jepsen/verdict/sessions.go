@@ -17,6 +17,8 @@ type span struct {
 	alive   int64 // the last call of its that was acknowledged
 	by      int64 // when somebody was told that it is over; MaxInt64 if nobody was
 	closed  bool  // it was ended by its own client, and that was acknowledged
+	last    int64 // the last answer to what it asked for; MaxInt64 if there is none
+	grants  int   // that it was given and did not give back
 }
 
 // spans are the sessions of a history. A session lives a whole TTL from the call
@@ -31,6 +33,7 @@ func spans(h history.History) map[uint64]*span {
 	for i := range h {
 		o := &h[i]
 		s := all[o.Session]
+		s.does(o)
 		switch {
 		case s == nil || o.Status == history.Unknown || o.Code == history.Unavailable:
 		case o.Kind == history.Close && o.Code == history.NoSession:
@@ -44,6 +47,25 @@ func spans(h history.History) map[uint64]*span {
 		}
 	}
 	return all
+}
+
+// does notes what an operation leaves the session with.
+func (s *span) does(o *history.Op) {
+	if s == nil {
+		return
+	}
+	end := o.End()
+	if o.Doubtful() {
+		end = math.MaxInt64
+	}
+	s.last = max(s.last, end)
+	switch {
+	case o.Status != history.OK:
+	case o.Kind == history.Acquire:
+		s.grants++
+	case o.Kind == history.Release:
+		s.grants--
+	}
 }
 
 // expiries puts an end into the history for each session that may have come to
@@ -74,6 +96,9 @@ func expiries(h history.History, drift float64) (history.History, []Finding) {
 			continue
 		}
 		earliest := s.alive + int64(float64(s.ttl)*(1-drift))
+		if s.by == math.MaxInt64 && s.last <= earliest && s.grants == 0 {
+			continue // it changes nothing; where each lock is a session, there are thousands of these
+		}
 		end := history.Op{ID: next, Client: s.client, Kind: history.Ended, Session: id, Call: earliest, Status: history.Unknown}
 		next++
 		if s.by < math.MaxInt64 {

@@ -188,11 +188,17 @@ func (s *session) inspect(ctx context.Context) (goesOn bool) {
 		c.load.record.Return(op, history.Fail, history.Unavailable)
 		return true
 	}
-	for _, h := range view.Locks[0].Holders {
+	var holders []fsm.HolderView
+	if len(view.Locks) > 0 { // else the service shows only what is held
+		holders = view.Locks[0].Holders
+	}
+	for _, h := range holders {
 		op.Holders = append(op.Holders, history.Holder{
 			Session: uint64(h.Session), Owner: h.Owner, Mode: modesSeen[h.Mode], Permits: uint32(h.Permits), Token: uint64(h.Token)})
 	}
-	op.At = &history.Position{Index: uint64(view.Index)}
+	if view.Index != 0 {
+		op.At = &history.Position{Index: uint64(view.Index)}
+	}
 	c.load.record.Return(op, history.OK, "")
 	return true
 }
