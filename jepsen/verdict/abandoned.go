@@ -34,6 +34,13 @@ func abandoned(h history.History) history.History {
 	return all
 }
 
+// settled is a part without what was withdrawn. If that has an order, so has the
+// part: what is given and taken away at once changes nothing. It is found much
+// sooner, and nearly always there.
+func settled(part history.History) history.History {
+	return slices.DeleteFunc(slices.Clone(part), func(o history.Op) bool { return o.Code == history.Abandoned })
+}
+
 // abandoned notes that an acquire that was withdrawn may be given until then. What
 // it returns is the withdrawal, at its position; nil if that is not told.
 func (w *witness) abandoned(o *history.Op) (over *history.Op) {
