@@ -77,7 +77,10 @@ func fitLog(log raft.LogStore, snaps raft.SnapshotStore) error {
 			return err
 		}
 		if entry.Term == snapshot.Term {
-			return nil
+			if first <= fallback(list)+1 {
+				return nil // raft reads the snapshot, or goes on without it
+			}
+			return checkSnapshot(snaps, snapshot.ID)
 		}
 	}
 	if err := refuseGap(first, snapshot.Index); err != nil {
@@ -90,6 +93,15 @@ func fitLog(log raft.LogStore, snaps raft.SnapshotStore) error {
 		return nil
 	}
 	return log.DeleteRange(first, last)
+}
+
+// fallback is where the log must go on if the newest snapshot does not read: at the
+// end of the one before, or from the beginning.
+func fallback(list []*raft.SnapshotMeta) uint64 {
+	if len(list) > 1 {
+		return list[1].Index
+	}
+	return 0
 }
 
 // refuseGap refuses a log whose first entry does not follow a snapshot's last.

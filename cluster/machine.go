@@ -242,7 +242,7 @@ func (m *machine) Restore(r io.ReadCloser) error {
 			ErrStuck, m.installs))
 	}
 	begun := time.Now()
-	state, err := fsm.Restore(r)
+	state, err := restore(r)
 	if err != nil {
 		return m.failing(fmt.Errorf("%w: snapshot: %w", ErrCorrupt, err))
 	}
@@ -261,6 +261,13 @@ func (m *machine) Restore(r io.ReadCloser) error {
 	m.pendings.resend(bySnapshot)
 	m.paused(time.Since(begun))
 	return nil
+}
+
+func restore(content io.Reader) (*fsm.State, error) {
+	if err := skipLabel(content); err != nil {
+		return nil, err
+	}
+	return fsm.Restore(content)
 }
 
 func (m *machine) failing(err error) error {
@@ -292,10 +299,17 @@ type frozen struct {
 
 // Persist writes the snapshot; on an error there is none.
 func (f frozen) Persist(sink raft.SnapshotSink) error {
-	if _, err := f.view.WriteTo(sink); err != nil {
+	var err error
+	if l, ok := sink.(labelled); ok {
+		err = l.writeLabel()
+	}
+	if err == nil {
+		_, err = f.view.WriteTo(sink)
+	}
+	if err != nil {
 		return errors.Join(err, sink.Cancel())
 	}
-	err := sink.Close()
+	err = sink.Close()
 	if err == nil {
 		f.taken.Add(1)
 	}

@@ -1,12 +1,12 @@
 package cluster
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -47,8 +47,8 @@ func TestInstalledSnapshotSendsAgain(t *testing.T) {
 	opened, granted, parked, released := open(2), acquire(1, 1, "a"), acquire(2, 1, "a"), release(1, 2)
 	renewed := renewal(1, 1)
 	state, said := history(t, open(1), opened, granted, parked, released, renewed)
-	var snapshot bytes.Buffer
-	if _, err := state.View().WriteTo(&snapshot); err != nil {
+	var snapshot discard
+	if err := (frozen{state.View(), new(atomic.Uint64)}).Persist(&snapshot); err != nil {
 		t.Fatal(err)
 	}
 
@@ -79,7 +79,7 @@ func TestInstalledSnapshotSendsAgain(t *testing.T) {
 	done.leader(told, fsm.Result{Status: fsm.StatusNotHeld, Index: 5})
 	s.sent = nil
 
-	if err := m.Restore(io.NopCloser(&snapshot)); err != nil {
+	if err := m.Restore(io.NopCloser(&snapshot.Buffer)); err != nil {
 		t.Fatal(err)
 	}
 	done.want(heard[released], said[4])

@@ -1,10 +1,14 @@
 package cluster
 
 import (
+	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 
 	"github.com/hashicorp/raft"
 
@@ -13,7 +17,7 @@ import (
 
 // openSnapshots opens the snapshots and removes what crashes left half done,
 // which the library never does.
-func openSnapshots(dir string, logger *hcLogger) (raft.SnapshotStore, error) {
+func openSnapshots(dir string, logger *hcLogger, g *guard, running *atomic.Bool) (raft.SnapshotStore, error) {
 	path := filepath.Join(dir, snapshotDir)
 	if err := makePrivateDir(path); err != nil {
 		return nil, err
@@ -34,14 +38,16 @@ func openSnapshots(dir string, logger *hcLogger) (raft.SnapshotStore, error) {
 	if err != nil {
 		return nil, err
 	}
-	return privateSnapshots{store, path}, nil
+	return privateSnapshots{store, path, g, running}, nil
 }
 
 // privateSnapshots are snapshots that only their owner can read, with their
 // directories' names on disk too before the log is cut behind them.
 type privateSnapshots struct {
 	*raft.FileSnapshotStore
-	path string
+	path    string
+	guard   *guard
+	running *atomic.Bool
 }
 
 func (p privateSnapshots) Create(version raft.SnapshotVersion, index, term uint64, configuration raft.Configuration,
@@ -64,12 +70,36 @@ func (p privateSnapshots) Create(version raft.SnapshotVersion, index, term uint6
 		sink.Cancel()
 		return nil, err
 	}
-	return privateSink{sink, filepath.Join(p.path, sink.ID())}, nil
+	return privateSink{sink, filepath.Join(p.path, sink.ID()), snapshotLabel(version, index, term, configuration, configurationIndex)}, nil
+}
+
+// Open reads all of a snapshot, and refuses one that is damaged. raft's goroutines
+// then have no state to go on from, or none to send to who needs one, so that such a
+// node stops.
+func (p privateSnapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
+	meta, content, err := p.FileSnapshotStore.Open(id)
+	if err == nil {
+		var whole io.ReadCloser
+		if whole, err = checkLabel(meta, content, filepath.Join(p.path, id)); err == nil {
+			return meta, whole, nil
+		}
+		err = errors.Join(err, content.Close())
+	}
+	if p.running.Load() {
+		err = p.guard.latch(fmt.Errorf("read snapshot %s: %w (%s)", id, err, damaged))
+	}
+	return nil, nil, err
 }
 
 type privateSink struct {
 	raft.SnapshotSink
-	path string
+	path  string
+	label []byte
+}
+
+func (p privateSink) writeLabel() error {
+	_, err := p.Write(p.label)
+	return err
 }
 
 func (p privateSink) Close() error {

@@ -137,6 +137,9 @@ func takeSnapshotOf(t *testing.T, s *openedStorage, index, term uint64) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := sink.(labelled).writeLabel(); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := sink.Write([]byte("state")); err != nil {
 		t.Fatal(err)
 	}
@@ -157,6 +160,9 @@ func TestStorageSnapshots(t *testing.T) {
 	}
 	_, content, err := s.snaps.Open(list[0].ID)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := skipLabel(content); err != nil {
 		t.Fatal(err)
 	}
 	if state, err := io.ReadAll(content); err != nil || string(state) != "state" {
