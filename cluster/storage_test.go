@@ -378,6 +378,28 @@ func TestStorageRefusesADamagedSnapshot(t *testing.T) {
 	}
 }
 
+// The entries between the snapshot before and a log that begins later are nowhere.
+func TestStorageRefusesADamagedSnapshotBeforeAGap(t *testing.T) {
+	for first, refused := range map[uint64]bool{3: false, 4: true} {
+		dir := t.TempDir()
+		s := mustStorage(t, dir)
+		if err := s.logs.StoreLogs(testLogs(first, 9)); err != nil {
+			t.Fatal(err)
+		}
+		takeSnapshotOf(t, s, 2, 1)
+		takeSnapshotOf(t, s, 5, 1)
+		list, err := s.snaps.List()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.close(t)
+		damageFile(t, filepath.Join(dir, snapshotDir, list[0].ID, contentFile), 0)
+		if _, err = tryStorage(t, dir); (err != nil) != refused {
+			t.Errorf("the log begins with %d: %v", first, err)
+		}
+	}
+}
+
 // A founder that died between the two writes of its bootstrap can bootstrap.
 func TestStorageFinishesABootstrap(t *testing.T) {
 	dir := t.TempDir()

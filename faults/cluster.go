@@ -181,6 +181,16 @@ func clusterFaults() []fault {
 			pkg: pkg, test: "TestStorageRefusesADamagedSnapshot",
 		},
 		{
+			name: "node: what is beside a snapshot is believed", property: "S4: nothing acknowledged is lost",
+			file: "cluster/snapshot_label.go", old: "if !bytes.Equal(got, want) {", new: "if false {",
+			pkg: pkg, test: "TestNobodyBelievesADamagedMeta",
+		},
+		{
+			name: "node: a log stands in for a snapshot that it does not go back to", property: "S4: nothing acknowledged is lost",
+			file: "cluster/logstore.go", old: "if first <= fallback(list)+1 {", new: "if true {",
+			pkg: pkg, test: "TestStorageRefusesADamagedSnapshotBeforeAGap",
+		},
+		{
 			name: "node: half a vote is that of an earlier term", property: "S1: one leader has all that is acknowledged",
 			file: "cluster/storeguard.go", old: "if string(key) == keyVoteTerm {", new: "if string(key) == keyVoteFor {",
 			pkg: pkg, test: "TestVoteIsNotAnEarlierTerms",
