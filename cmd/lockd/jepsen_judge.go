@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/lockd-io/lockd/jepsen/history"
@@ -25,13 +27,19 @@ func newJudge() *cobra.Command {
 		Short: "Judge a history that was recorded before, of any lock service",
 		Long: `judge looks for an order that explains a history, and needs no service.
 
-A FILE that ends in .edn is one that Jepsen has recorded, or whatever writes as it
-does: maps with :process, :type and :f (:acquire, :release), with :client and
-:fence if there are any. Any other FILE has an operation a line in JSON, as jepsen
---out keeps it; "-" is standard input. What a service does not tell is left out
-there: tokens, the numbers of grants, positions, TTLs.
+A FILE in EDN is one that Jepsen has recorded, or whatever writes as it does: maps
+with :process, :type and :f (:acquire, :release), with :client and :fence if there
+are any. Any other FILE has an operation a line in JSON, as jepsen --out keeps it:
 
-Exit codes are those of jepsen: 0 if there is an order, else 1.`,
+  {"client":1,"kind":"acquire","session":7,"wants":[{"name":"x","mode":"exclusive"}],
+   "call":10,"return":25,"status":"ok"}
+
+(on one line; times are nanoseconds on one clock). What a service does not tell is
+left out: tokens, the numbers of grants, positions, TTLs. jepsen/README.md has more
+of it. "-" is standard input.
+
+It exits with 0 if there is an order, with 1 if there is none or none was found in
+time, or if FILE is no history.`,
 		Example: `  lockd jepsen --out /tmp/history; lockd jepsen judge /tmp/history/history.jsonl
   lockd jepsen judge store/latest/history.edn --reentrant
   lockd jepsen judge --permits 2 --out /tmp/picture semaphore.edn`,
@@ -65,16 +73,28 @@ func (f *judgeFlags) run(path string, stdin io.Reader, stdout io.Writer) error {
 		return err
 	}
 	if result.Verdict != verdict.Pass.String() {
-		return &exitError{code: 1, err: errors.New("the history is not one that a lock service may have, or that is not known: " + result.Verdict)}
+		return &exitError{exitFailure, f.why(len(h), judged)}
 	}
 	return nil
 }
 
-func (f *judgeFlags) read(path string, stdin io.Reader) (history.History, error) {
-	edn := strings.HasSuffix(path, ".edn")
-	if f.lock != (history.Lock{}) && !edn {
-		return nil, errors.New("--reentrant, --permits and --keyed are for a file that ends in .edn: JSON says itself what is asked for")
+// why says what to make of a verdict that is no pass.
+func (f *judgeFlags) why(operations int, judged verdict.Linear) error {
+	switch {
+	case operations == 0:
+		return errors.New("there is nothing in it to judge")
+	case judged.Verdict == verdict.Undecided:
+		return errors.New("no order was found in time, nor that there is none: raise --limit, or record no more than some seconds of each name")
+	case f.out == "":
+		return errors.New("the history is not one that a lock service may have; --out DIR draws it")
+	case judged.Drawn():
+		return fmt.Errorf("the history is not one that a lock service may have: see %s", filepath.Join(f.out, "history.html"))
+	default:
+		return errors.New("the history is not one that a lock service may have")
 	}
+}
+
+func (f *judgeFlags) read(path string, stdin io.Reader) (history.History, error) {
 	r := stdin
 	if path != "-" {
 		file, err := os.Open(path)
@@ -84,8 +104,21 @@ func (f *judgeFlags) read(path string, stdin io.Reader) (history.History, error)
 		defer file.Close()
 		r = file
 	}
-	if edn {
-		return history.FromEDN(r, f.lock)
+	in := bufio.NewReader(r)
+	switch {
+	case strings.HasSuffix(path, ".edn") || beginsAsEDN(in):
+		return history.FromEDN(in, f.lock)
+	case f.lock != (history.Lock{}):
+		return nil, errors.New("--reentrant, --permits and --keyed are for a history in EDN: JSON says itself what is asked for")
+	default:
+		return history.Load(in)
 	}
-	return history.Load(r)
+}
+
+// beginsAsEDN tells EDN from JSON lines: a vector, a map with a keyword, or a comment.
+func beginsAsEDN(in *bufio.Reader) bool {
+	begin, _ := in.Peek(64)
+	text := strings.TrimLeft(string(begin), " \t\r\n,")
+	inner, isMap := strings.CutPrefix(text, "{")
+	return strings.HasPrefix(text, "[") || strings.HasPrefix(text, ";") || isMap && strings.HasPrefix(strings.TrimLeft(inner, " \t\r\n,"), ":")
 }

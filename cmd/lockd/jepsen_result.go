@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -72,6 +74,7 @@ func (f *jepsenFlags) keep(h history.History, judged verdict.Linear) error {
 		},
 	} {
 		if name == "history.html" && !judged.Drawn() {
+			_ = os.Remove(filepath.Join(f.out, name)) // of a run before: it would be taken for one of this
 			continue
 		}
 		file, err := f.create(name)

@@ -148,7 +148,7 @@ func isName(value any) bool {
 func (f *foreign) take(i int, process int64, event ednMap) error {
 	kind, _ := event.get("f").(keyword)
 	if kind != "acquire" && kind != "release" {
-		return fmt.Errorf(":f is %v, want :acquire or :release: leave out what is not about locks", event.get("f"))
+		return fmt.Errorf(":f is %v, want :acquire or :release: leave out what is not about locks (what lockd recorded is judged as it kept it in history.jsonl)", event.get("f"))
 	}
 	at, open := f.open[process]
 	switch how, _ := event.get("type").(keyword); {

@@ -39,6 +39,24 @@ func TestSaveAndLoad(t *testing.T) {
 	}
 }
 
+// What README.md shows of a history can be loaded.
+func TestReadme(t *testing.T) {
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := ""
+	for line := range strings.Lines(string(text)) {
+		if json, shown := strings.CutPrefix(line, "    {"); shown {
+			lines += "{" + json
+		}
+	}
+	h, err := Load(strings.NewReader(lines))
+	if err != nil || len(h) != 5 || h[4].ID != 5 {
+		t.Fatalf("%d operations, %v", len(h), err)
+	}
+}
+
 func TestLoadRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"no JSON":               {"{", "line 1"},

@@ -21,11 +21,11 @@ import (
 // then. A Backend would hide that: it has to know a session's end before it asks.
 //
 // In the history each lock is a session: it opens with the TTL, acquires and
-// releases. Fields may be left zero, but for Lock.
+// releases. All fields but Lock may be left zero.
 type Leases struct {
 	// Lock tries to have the name for ttl, at least, from the call on. The error is
 	//
-	//	lockapi.ErrNotAcquired  if somebody else had it: nobody may be found not to have had it
+	//	lockapi.ErrNotAcquired  if somebody had it, which is held against the service if nobody can have had it
 	//	lockapi.ErrUnavailable  if it was not taken, for whatever other reason
 	//	any other, as of a timeout, if it may or may not have been taken
 	Lock func(ctx context.Context, name string, ttl time.Duration) (Lease, error)
@@ -35,7 +35,7 @@ type Leases struct {
 	Time     time.Duration // 0: 10 s
 	TTL      time.Duration // of a lock; 0: 1 s
 	Patience time.Duration // of a call's context; 0: 2 s
-	Names    []string      // 0: two. Every two TTLs they are others: see Load.Renamed
+	Names    []string      // nil: two. Every two TTLs they are others: see Load.Renamed
 
 	record *history.Recorder
 	locks  atomic.Uint64 // so many were tried for
