@@ -40,7 +40,8 @@ func (b *bout) believe(t *testing.T, lasts time.Duration) (finding string) {
 	var all [2]*clients
 	for i := range all {
 		// Most are in the process that is stopped, so that it is mostly one of them who holds.
-		all[i] = b.work(t, lasts, "--resource", address, "--prefix", "turns/", "--first-client", fmt.Sprint(1+100*i), "--clients", fmt.Sprint(6-4*i))
+		all[i] = b.work(t, lasts, "--resource", address, "--prefix", "turns/", "--first-client", fmt.Sprint(1+100*i), "--clients", fmt.Sprint(6-4*i),
+			"--out", filepath.Join(dir, fmt.Sprint(i)))
 	}
 	ctx, done := context.WithTimeout(context.Background(), lasts)
 	defer done()
@@ -64,8 +65,8 @@ func (b *bout) believe(t *testing.T, lasts time.Duration) (finding string) {
 func together(t *testing.T, dir string) string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(dir, "*", "beliefs.jsonl"))
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || len(files) != 2 {
+		t.Fatalf("what the processes believed: %v %v", files, err)
 	}
 	var all []history.Belief
 	for _, name := range files {

@@ -137,9 +137,15 @@ func kindOf(finding string) string {
 	return finding
 }
 
-// stopped is why the nodes do not come back.
+// stopped is why the nodes do not come back. That a disk is slow is no fault that was
+// planted.
 func (b *bout) stopped(t *testing.T) string {
 	t.Helper()
+	for _, said := range b.logs(t) {
+		if strings.Contains(said, "storage:") {
+			t.Fatal("a node gave up its disk: this round says nothing")
+		}
+	}
 	for _, said := range b.logs(t) {
 		if why := regexp.MustCompile(`\b(diverged:|corrupt:|panicked:|panic:)`).FindString(said); why != "" {
 			return "a node stops: " + strings.TrimSuffix(why, ":")

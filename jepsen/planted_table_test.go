@@ -227,7 +227,7 @@ func clientsPlanted() []planted {
 			Change: overlay.Change{File: "transport/rpc/view.go", Old: "Stale: r.GetStale(),", New: "Stale: true || r.GetStale(),"},
 		},
 		{
-			name: "what may have been done is told to have failed", workload: "mutex", trouble: "pause the leader|pause all", clients: true,
+			name: "what may have been done is told to have failed", workload: "mutex", trouble: "kill the leader|clients do not reach the leader", clients: true,
 			Change: overlay.Change{File: "lockapi/remote/call.go", Old: "case maybe:", New: "case maybe && full != nil:"},
 		},
 		{
