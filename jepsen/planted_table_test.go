@@ -4,6 +4,7 @@ package jepsen_test
 
 import (
 	"slices"
+	"time"
 
 	"github.com/lockd-io/lockd/faults/overlay"
 )
@@ -227,7 +228,7 @@ func clientsPlanted() []planted {
 			Change: overlay.Change{File: "transport/rpc/view.go", Old: "Stale: r.GetStale(),", New: "Stale: true || r.GetStale(),"},
 		},
 		{
-			name: "what may have been done is told to have failed", workload: "mutex", trouble: "kill the leader|clients do not reach the leader", clients: true,
+			name: "what may have been done is told to have failed", workload: "mutex", patience: 5 * time.Millisecond, clients: true,
 			Change: overlay.Change{File: "lockapi/remote/call.go", Old: "case maybe:", New: "case maybe && full != nil:"},
 		},
 		{

@@ -29,9 +29,10 @@ type planted struct {
 	name string
 	overlay.Change
 	workload string
-	trouble  string // regexp of the rig's faults; "" is a cluster on loopback that is left in peace
-	clients  bool   // the clients have it, and the nodes do not
-	paused   bool   // clients are two processes, of which one is stopped now and then
+	trouble  string        // regexp of the rig's faults; "" is a cluster on loopback that is left in peace
+	clients  bool          // the clients have it, and the nodes do not
+	patience time.Duration // of clients; 0 is long
+	paused   bool          // clients are two processes, of which one is stopped now and then
 }
 
 // command is what a person would type.
@@ -39,6 +40,9 @@ func (p *planted) command() string {
 	text := "lockd jepsen --workload " + p.workload
 	if p.trouble != "" {
 		text = fmt.Sprintf("make jepsen WORKLOAD=%s ONLY='%s'", p.workload, p.trouble)
+	}
+	if p.patience > 0 {
+		text += fmt.Sprintf(" --patience %v", p.patience)
 	}
 	text = "`" + text + "`"
 	if p.paused {
