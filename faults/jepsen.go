@@ -87,7 +87,7 @@ func checkerFaults() []fault {
 		},
 		{
 			name: "checker: whoever waits may be overtaken", property: property,
-			file: "jepsen/verdict/witness.go", old: "position(o).compare(position(last)) < 0 && !sameOwner(o, last)", new: "position(o).compare(position(last)) < 0 && false && !sameOwner(o, last)",
+			file: "jepsen/verdict/order.go", old: "position(o).Compare(position(last)) < 0 && !sameOwner(o, last)", new: "position(o).Compare(position(last)) < 0 && false && !sameOwner(o, last)",
 			pkg: verdicts, test: "TestWitness",
 		},
 		{
@@ -102,7 +102,7 @@ func checkerFaults() []fault {
 		},
 		{
 			name: "checker: positions need not agree with the clock", property: property,
-			file: "jepsen/verdict/witness.go", old: "byReturn[next].Return < o.Call", new: "next < 0",
+			file: "jepsen/verdict/order.go", old: "byReturn[next].Return < o.Call", new: "next < 0",
 			pkg: verdicts, test: "TestWitness",
 		},
 		{

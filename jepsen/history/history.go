@@ -8,6 +8,7 @@
 package history
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -17,7 +18,7 @@ import (
 // Kind is what was asked for.
 type Kind string
 
-// Kinds of operations. Loss, Ended and Expiry are nobody's call: they have an
+// Kinds of operations. Loss and Ended are nobody's call: they have an
 // effect at some time between Call and Return, or never if they are Unknown.
 const (
 	Open    Kind = "open"    // a session
@@ -89,10 +90,13 @@ type Position struct {
 	Order uint32 `json:"order,omitempty"` // among what has that index, from 1
 }
 
-// Before tells whether p is earlier than q.
-func (p Position) Before(q Position) bool {
-	return p.Index < q.Index || p.Index == q.Index && p.Order < q.Order
+// Compare orders positions: it is less than 0 if p is the earlier.
+func (p Position) Compare(q Position) int {
+	return cmp.Or(cmp.Compare(p.Index, q.Index), cmp.Compare(p.Order, q.Order))
 }
+
+// String is the position for people.
+func (p Position) String() string { return fmt.Sprintf("%d.%d", p.Index, p.Order) }
 
 // An Op is one operation. The fields after Status count when it is not Unknown.
 type Op struct {
@@ -154,15 +158,7 @@ type History []Op
 // Sort puts them into the order of their calls.
 func (h History) Sort() {
 	slices.SortStableFunc(h, func(a, b Op) int {
-		switch {
-		case a.Call != b.Call:
-			if a.Call < b.Call {
-				return -1
-			}
-			return 1
-		default:
-			return a.ID - b.ID
-		}
+		return cmp.Or(cmp.Compare(a.Call, b.Call), cmp.Compare(a.ID, b.ID))
 	})
 }
 

@@ -144,5 +144,5 @@ func (d *drawing) faults(last int64) {
 	d.RowsH = rowHeight * float64(len(d.Rows))
 }
 
-// at is where a second is on the axis.
+// At is where a second is on the axis.
 func (d drawing) At(second float64) string { return fmt.Sprintf("%.1f", width*second/d.Seconds) }

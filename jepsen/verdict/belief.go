@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -11,13 +12,13 @@ import (
 // whoever held it later had the greater token.
 func Apart(beliefs []history.Belief) (found []Finding) {
 	sorted := slices.Clone(beliefs)
-	slices.SortFunc(sorted, func(a, b history.Belief) int { return cmpInt(a.From, b.From) })
+	slices.SortFunc(sorted, func(a, b history.Belief) int { return cmp.Compare(a.From, b.From) })
 	for i := 1; i < len(sorted) && len(found) < findingsMax; i++ {
 		before, after := sorted[i-1], sorted[i]
 		// The one that reaches farthest of those before is the one to be held
 		// against: sorted by From, a long belief outlives short ones.
 		if before.To > after.To {
-			sorted[i], after = before, sorted[i]
+			sorted[i] = before
 		}
 		switch {
 		case before.To >= after.From && before.Client != after.Client:

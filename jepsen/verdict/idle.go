@@ -35,7 +35,7 @@ func (w *witness) idle(o *history.Op) {
 		return
 	}
 	if len(w.state.Holders(name)) == 0 {
-		w.find(fmt.Sprintf("%s, at %d.%d, was refused though nobody held it", o, o.At.Index, o.At.Order), o)
+		w.find(fmt.Sprintf("%s, at %v, was refused though nobody held it", o, o.At), o)
 	}
 }
 

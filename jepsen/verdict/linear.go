@@ -14,10 +14,10 @@ import (
 
 // Linear is what the search for an order found.
 type Linear struct {
-	Verdict  Verdict   `json:"-"`
-	Ops      int       `json:"ops"`   // that were in an order, or not
-	Parts    int       `json:"parts"` // names, or groups of names that were wanted together
-	Findings []Finding `json:"findings,omitempty"`
+	Verdict  Verdict
+	Ops      int // that were in an order, or not
+	Parts    int // names, or groups of names that were wanted together
+	Findings []Finding
 
 	// Of the first part without an order:
 	model porcupine.Model

@@ -31,8 +31,8 @@ func (v Verdict) String() string {
 
 // A Finding is one thing that cannot be.
 type Finding struct {
-	What string `json:"what"`
-	Ops  []int  `json:"ops,omitempty"` // by their ID, the first few
+	What string
+	Ops  []int // by their ID, the first few
 }
 
 func (f Finding) String() string {

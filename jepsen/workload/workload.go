@@ -2,9 +2,10 @@
 // and are not to be trusted, and records what befell them. It asks for nothing but
 // a lockapi.Backend: whatever implements that can be judged.
 //
-// Clients contend for few names in every mode, forget what they hold, go away
-// without a word, send everything twice by two ways, and change their node between
-// any two questions. Each has one operation under way, and after one whose fate it
+// Clients contend for few names in every mode, forget what they hold, withdraw what
+// they wait for, and go away without a word. Some stay with their node; the others
+// change it between any two questions, and send one command in eight by two ways at
+// once. Each has one operation under way, and after one whose fate it
 // does not know it is another client, with another session.
 package workload
 
