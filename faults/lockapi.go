@@ -290,7 +290,7 @@ func resumeFaults() []fault {
 		},
 		{
 			name: "resume: a wait that was granted meanwhile is one still", property: "what Resume returns is so",
-			file: "lockapi/resume.go", old: "if granted[v.Seq] {",
+			file: "lockapi/adopt.go", old: "if granted[v.Seq] {",
 			new: "if false {", pkg: client, test: "TestEventsWhileResuming",
 		},
 		{

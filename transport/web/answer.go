@@ -78,7 +78,7 @@ func (s *Server) failed(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.As(err, &overload):
 		w.Header().Set("Retry-After", retryAfter(overload.RetryAfter))
-		refuse(w, http.StatusServiceUnavailable, "overloaded", err.Error())
+		refuse(w, http.StatusServiceUnavailable, codeOverloaded, err.Error())
 	case errors.Is(err, lockapi.ErrInvalid), errors.Is(err, lockapi.ErrLimit):
 		fail(w, http.StatusBadRequest, err.Error())
 	case errors.Is(err, lockapi.ErrUnsupported):

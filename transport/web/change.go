@@ -40,7 +40,7 @@ func (s *Server) change(w http.ResponseWriter, r *http.Request, method, subject 
 	case s.writes <- struct{}{}:
 		defer func() { <-s.writes }()
 	default:
-		refuse(w, http.StatusServiceUnavailable, "overloaded", fmt.Sprintf("%d requests are under way: try again", writesMax))
+		refuse(w, http.StatusServiceUnavailable, codeOverloaded, fmt.Sprintf("%d requests are under way: try again", writesMax))
 		return
 	}
 	what, err := url.PathUnescape(subject)

@@ -11,7 +11,7 @@ const (
 	// headerSizeMax: a name of 512 bytes, percent-encoded three times its size,
 	// with a browser's headers.
 	headerSizeMax = 16 << 10
-	// headerTimeout is for the request, which has no body.
+	// headerTimeout is for all of a request: its body is small and comes with it.
 	headerTimeout = 5 * time.Second
 	// answerTimeout is for writing an answer: a page of long queues to a slow
 	// reader.

@@ -9,10 +9,12 @@ import (
 	"github.com/lockd-io/lockd/lockapi"
 )
 
-// Who asks for another's session is not told whether it is there.
+// Codes of refusals that several requests have. Who asks for another's session is
+// not told whether it is there.
 const (
-	codeNoSession = "no_session"
-	noSession     = "there is no such session (any more), or its secret is another: open another"
+	codeOverloaded = "overloaded"
+	codeNoSession  = "no_session"
+	noSession      = "there is no such session (any more), or its secret is another: open another"
 )
 
 // done tells whether a command has done what was asked. It has answered already
