@@ -66,7 +66,7 @@ checkers, and a picture of the part that has no order. Ctrl-C judges what there 
 	flags.StringVar(&f.workload, "workload", "mixed", "what is asked for: "+strings.Join(workload.Workloads(), ", "))
 	flags.DurationVar(&f.load.Time, "time", 30*time.Second, "how long")
 	flags.IntVar(&f.load.Clients, "clients", 8, "clients at a time")
-	flags.DurationVar(&f.load.TTL, "ttl", time.Second, "of sessions: short, so that many expire")
+	flags.DurationVar(&f.load.TTL, "ttl", time.Second, "of sessions, half as long to twice as long: short, so that many expire")
 	flags.DurationVar(&f.load.Wait, "wait", 200*time.Millisecond, "of acquires that wait")
 	flags.DurationVar(&f.load.Patience, "patience", 3*time.Second, "after which a client takes an answer for lost")
 	flags.Uint64Var(&f.load.Seed, "seed", 0, "of what clients do (default: a random one)")

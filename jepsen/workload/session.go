@@ -119,7 +119,8 @@ func final(op fsm.Op, r fsm.Result) bool {
 
 // open begins a session. It is nil if that came to nothing.
 func (c *client) open(ctx context.Context) *session {
-	s := &session{client: c, ttl: fsm.Duration(c.load.TTL), events: make(chan fsm.Outcome, 64)}
+	ttl := c.load.TTL/2 + time.Duration(c.rng.Int64N(int64(c.load.TTL)*3/2+1))
+	s := &session{client: c, ttl: max(fsm.Duration(ttl), fsm.TTLMin), events: make(chan fsm.Outcome, 64)}
 	_, _ = rand.Read(s.secret[:])
 	cmd := fsm.Command{Op: fsm.OpOpen, Nonce: randomNonce(), Secret: s.secret, TTL: s.ttl, Label: fmt.Sprintf("client %d", c.number)}
 	op := c.call(history.Op{Kind: history.Open, TTL: int64(s.ttl)})

@@ -28,7 +28,7 @@ type Load struct {
 	Seed     uint64
 	Clients  int
 	Time     time.Duration
-	TTL      time.Duration // of sessions
+	TTL      time.Duration // of sessions: half as long to twice as long
 	Wait     time.Duration // of acquires that wait
 	Patience time.Duration // after which a client takes an answer for lost
 	Names    []Name
