@@ -36,6 +36,11 @@ func checkerFaults() []fault {
 			pkg: "./jepsen/workload", test: "TestLeases$",
 		},
 		{
+			name: "checker: who gave it back has it still", property: "a finding says what speaks against the answer",
+			file: "jepsen/verdict/against.go", old: "case history.Release, history.Loss:", new: "case history.Loss:",
+			pkg: verdicts, test: "TestAgainst",
+		},
+		{
 			name: "checker: tokens may repeat", property: property,
 			file: "jepsen/model/model.go", old: "if token <= next.token {", new: "if token < next.token {",
 			pkg: verdicts, test: "TestBadHistories",

@@ -59,7 +59,8 @@ func Linearizable(h history.History, limit time.Duration) Linear {
 				out.model, out.info = m, info
 				if f, found := firstOf(m, part, limit/10); found {
 					out.info = f.marked()
-					finding = Finding{What: finding.What + "; " + f.String(), Ops: []int{f.op.ID}}
+					why, by := against(part, &f.op)
+				finding = Finding{What: finding.What + "; " + f.String() + why, Ops: append([]int{f.op.ID}, by...)}
 				}
 			}
 			out.Findings = append(out.Findings, finding)

@@ -75,8 +75,8 @@ func TestFirstViolation(t *testing.T) {
 		h = append(h, o)
 	}
 	got := Linearizable(h, time.Minute)
-	if len(got.Findings) != 1 || !slices.Equal(got.Findings[0].Ops, []int{11}) {
-		t.Errorf("found %v, want operation 11", got.Findings)
+	if len(got.Findings) != 1 || !slices.Equal(got.Findings[0].Ops, []int{11, 10}) {
+		t.Errorf("found %v, want operation 11, and 10 against it", got.Findings)
 	}
 }
 
