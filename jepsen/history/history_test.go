@@ -60,6 +60,8 @@ func TestReadme(t *testing.T) {
 func TestLoadRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"no JSON":               {"{", "line 1"},
+		"two on a line":         {`{"id":1,"kind":"close","call":1,"return":2,"status":"ok"} {"id":2}`, "more than one JSON object"},
+		"something behind it":   {`{"id":1,"kind":"close","call":1,"return":2,"status":"ok"}]`, "more than one JSON object"},
 		"a field of no meaning": {`{"id":1,"kind":"close","call":1,"return":2,"status":"ok","speed":9}`, `unknown field "speed"`},
 		"a kind of no meaning":  {`{"id":1,"kind":"seize","call":1,"return":2,"status":"ok"}`, "unknown kind"},
 		"no status":             {`{"id":1,"kind":"close","call":1,"return":2}`, "unknown status"},
