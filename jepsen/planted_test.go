@@ -55,8 +55,11 @@ func (p *planted) command() string {
 // maltreated needs a while to be hurt, and to come to itself again.
 func (p *planted) rounds() []time.Duration {
 	all := []time.Duration{2 * time.Second, 5 * time.Second, 10 * time.Second, 20 * time.Second, time.Minute}
-	if p.trouble != "" {
+	switch {
+	case p.trouble != "":
 		return all[2:]
+	case p.paused: // a pause seldom falls where it hurts
+		return append(all, time.Minute, time.Minute, time.Minute)
 	}
 	return all
 }
