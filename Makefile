@@ -40,7 +40,7 @@ test-system: ## real processes, kills and pauses: go test -tags system ./systemt
 	$(GO) test -tags system -count=1 -timeout 20m -v ./systemtest/...
 
 jepsen: ## clients and faults on real processes (root): LASTS (2m30s) for each workload, SEED, WORKLOAD, ONLY, REPORT
-	$(GO) test -tags jepsen -count=1 -timeout 60m -v ./jepsen -run 'Test(Suite|Pauses)/$(WORKLOAD)' -args -lasts $(LASTS) -seed $(SEED) -report '$(REPORT)' -only '$(ONLY)' \
+	$(GO) test -tags jepsen -count=1 -timeout 60m -v ./jepsen -run 'Test(Suite|Pauses)/$(WORKLOAD)' -args -lasts $(LASTS) -seed $(SEED) -report '$(REPORT)' -only "$(ONLY)" \
 	  $(if $(WORKLOAD)$(ONLY)$(filter-out file,$(origin LASTS)),,-enough)
 
 jepsen-long: ## the same for HOURS (8), seed after seed from SEED; keeps in REPORT what failed
