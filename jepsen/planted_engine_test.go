@@ -40,7 +40,7 @@ func (b *bout) believe(t *testing.T, lasts time.Duration) (finding string) {
 	var all [2]*clients
 	for i := range all {
 		// Most are in the process that is stopped, so that it is mostly one of them who holds.
-		all[i] = b.work(t, lasts, "--resource", address, "--prefix", "turns/", "--first-client", fmt.Sprint(1+100*i), "--clients", fmt.Sprint(3-2*i),
+		all[i] = b.work(t, lasts, "--resource", address, "--prefix", "turns/", "--first-client", fmt.Sprint(1+100*i), "--clients", fmt.Sprint(6-4*i),
 			"--out", filepath.Join(dir, fmt.Sprint(i)))
 	}
 	ctx, done := context.WithTimeout(context.Background(), lasts)
@@ -96,11 +96,11 @@ func pauses(ctx context.Context, cmd *exec.Cmd, rng *rand.Rand) {
 	for {
 		for n := range 5 {
 			stopped, between := sessionTTL*2/5+upTo(sessionTTL/5), upTo(20*time.Millisecond)
-			if n == 3 && rng.IntN(2) == 0 {
+			if n == 3 {
 				between = upTo(sessionTTL / 4)
 			}
 			if n == 4 {
-				stopped, between = sessionTTL+upTo(sessionTTL*2/5), sessionTTL/4
+				stopped, between = sessionTTL+upTo(sessionTTL/2), sessionTTL/4
 			}
 			err := cmd.Process.Signal(syscall.SIGSTOP)
 			wait(ctx, stopped)
