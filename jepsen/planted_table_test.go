@@ -239,9 +239,5 @@ func clientsPlanted() []planted {
 			name: "a renewal counts from its answer", workload: "engine", clients: true, paused: true,
 			Change: overlay.Change{File: "lockapi/renew.go", Old: "s.credit(sent, s.now(), r)", New: "s.credit(s.now(), s.now(), r)"},
 		},
-		{
-			name: "an acquire counts from its answer", workload: "engine", clients: true, paused: true,
-			Change: overlay.Change{File: "lockapi/acquire.go", Old: "s.credit(a.sent, now, r)", New: "s.credit(now, now, r)"},
-		},
 	}
 }
