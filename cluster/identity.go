@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/lockd-io/lockd/cluster/raftlog"
 	"github.com/lockd-io/lockd/fsm"
 	"github.com/lockd-io/lockd/transport"
 )
@@ -74,7 +75,9 @@ type identity struct {
 // openIdentity creates dir if need be, locks it against other processes and
 // reads or makes its identity. It refuses a directory that is in use, that
 // belongs to another id, or that has lost its identity file. Close unlocks it.
-func openIdentity(dir, id string) (_ *identity, err error) {
+func openIdentity(dir, id string) (*identity, error) { return openIdentityAt(dir, id, nil) }
+
+func openIdentityAt(dir, id string, step func(name string) error) (_ *identity, err error) {
 	if err := validID(id); err != nil {
 		return nil, fmt.Errorf("cluster: node id: %w", err)
 	}
@@ -90,7 +93,7 @@ func openIdentity(dir, id string) (_ *identity, err error) {
 			lock.Close()
 		}
 	}()
-	me := &identity{dir: dir, lock: lock}
+	me := &identity{dir: dir, lock: lock, step: step}
 	me.now, err = readIdentity(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -101,7 +104,23 @@ func openIdentity(dir, id string) (_ *identity, err error) {
 		return nil, fmt.Errorf("cluster: data directory %s belongs to node %q, not %q: start it as %q, or give %q a directory of its own",
 			dir, me.now.ID, id, me.now.ID, id)
 	}
+	if err := me.persist(); err != nil {
+		return nil, fmt.Errorf("cluster: data directory %s: %w", dir, advised(err))
+	}
 	return me, nil
+}
+
+// persist makes the names in the directory durable. A process that died after it
+// had renamed a file and before it had flushed the directory left the name in the
+// system's memory: a promise that is read, repeated to others, and then gone with
+// the power would be made again to somebody else.
+func (me *identity) persist() error {
+	if me.step != nil {
+		if err := me.step("persist"); err != nil {
+			return err
+		}
+	}
+	return raftlog.SyncDir(me.dir)
 }
 
 // create makes the identity of a directory that has none and is empty.

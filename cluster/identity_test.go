@@ -141,6 +141,25 @@ func TestIdentityCrashes(t *testing.T) {
 	}
 }
 
+// What a process reads of the one before it, which died before it had flushed the
+// directory, is not believed until it is on the disk.
+func TestIdentityIsDurableWhenRead(t *testing.T) {
+	dir, crash := t.TempDir(), errors.New("crash")
+	if err := mustIdentity(t, dir, "n1").Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := openIdentityAt(dir, "n1", func(name string) error {
+		if name != "persist" {
+			t.Error("a step of a write:", name)
+		}
+		return crash
+	})
+	if !errors.Is(err, crash) {
+		t.Fatal("read without a flush:", err)
+	}
+	mustIdentity(t, dir, "n1") // it is not locked
+}
+
 func TestIdentityRefusesDamage(t *testing.T) {
 	for name, damage := range map[string]struct {
 		change func(string) string

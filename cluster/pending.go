@@ -57,6 +57,7 @@ type pending struct {
 	sent   bool
 	sentAt time.Duration
 	again  uint8 // sendings after the first, capped at resendDoublings
+	shared bool  // a second caller has sent it, and may have gone since
 
 	// into: only this node's own apply may answer, because a read wants the
 	// state behind the answer too. It is put here before the caller is called.
@@ -126,7 +127,7 @@ func (p *pendings) retract(at wait) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	w := at.pending
-	if w.callers != at.caller || at.caller.next != nil || w.again > 0 || w.answered {
+	if w.shared || w.callers != at.caller || w.again > 0 || w.answered {
 		return false
 	}
 	p.drop(w)
@@ -152,7 +153,7 @@ func (p *pendings) add(c *fsm.Command, into **fsm.View, answer func(fsm.Result, 
 		}
 		// Another caller, or one who doubts the path: send it once more.
 		extra := &caller{answer: answer, next: w.callers}
-		w.callers = extra
+		w.callers, w.shared = extra, true
 		w.sent = w.sent || to != nil
 		return wait{pending: w, caller: extra}, to, nil
 	}

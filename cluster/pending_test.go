@@ -457,3 +457,23 @@ func TestAnswersOfAnotherCommandUnderTheSameNumber(t *testing.T) {
 		t.Fatalf("%v, %d left", err, len(b.byKey))
 	}
 }
+
+// A refusal for want of room is definite. It is not given for a command that a second
+// caller has sent too, though that one has gone since: its copy may be in the inbox.
+func TestWhatTwoHaveSentIsNotTakenBack(t *testing.T) {
+	b, deaf := newBench(t), &sink{deaf: true}
+	b.reroute(deaf)
+	_, alone := b.ask(release(1, 1))
+	if !b.retract(alone) {
+		t.Fatal("a command that went nowhere stays")
+	}
+	_, first := b.ask(release(1, 2))
+	deaf.deaf = false
+	_, second := b.ask(release(1, 2))
+	if _, withdrawn := b.withdraw(second); !withdrawn {
+		t.Fatal("the second caller has not left")
+	}
+	if b.retract(first) {
+		t.Fatal("taken back, and sent")
+	}
+}

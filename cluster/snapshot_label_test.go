@@ -19,7 +19,7 @@ func TestNobodyBelievesADamagedMeta(t *testing.T) {
 	dir := t.TempDir()
 	logger := newHCLogger(slog.New(slog.DiscardHandler))
 	var running atomic.Bool
-	snaps, err := openSnapshots(dir, logger, &guard{}, &running)
+	snaps, err := openSnapshots(dir, saved{}, logger, &guard{}, &running)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,9 +1,11 @@
 package cluster
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -17,8 +19,11 @@ import (
 
 // openSnapshots opens the snapshots and removes what crashes left half done,
 // which the library never does.
-func openSnapshots(dir string, logger *hcLogger, g *guard, running *atomic.Bool) (raft.SnapshotStore, error) {
+func openSnapshots(dir string, me saved, logger *hcLogger, g *guard, running *atomic.Bool) (raft.SnapshotStore, error) {
 	path := filepath.Join(dir, snapshotDir)
+	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) && me.bound() {
+		return nil, errMissing(snapshotDir)
+	}
 	if err := makePrivateDir(path); err != nil {
 		return nil, err
 	}
@@ -38,11 +43,56 @@ func openSnapshots(dir string, logger *hcLogger, g *guard, running *atomic.Bool)
 	if err != nil {
 		return nil, err
 	}
-	return privateSnapshots{store, path, g, running}, nil
+	if err := checkNewest(store, path); err != nil {
+		return nil, err
+	}
+	// What the node builds upon from now on may be in the system's memory only.
+	return privateSnapshots{store, path, g, running}, raftlog.SyncDir(path)
 }
 
-// privateSnapshots are snapshots that only their owner can read, with their
-// directories' names on disk too before the log is cut behind them.
+// checkNewest refuses a newest snapshot that the library does not list as such: its
+// meta.json does not read. It would be passed over in silence, and the one before
+// has less than was acknowledged. (One that was being removed is never the newest.)
+func checkNewest(store raft.SnapshotStore, path string) error {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return err
+	}
+	var newest snapshotName
+	for _, entry := range entries {
+		if name, ok := parseSnapshotName(entry.Name()); ok && newest.before(name) {
+			newest = name
+		}
+	}
+	list, err := store.List()
+	if err != nil {
+		return err
+	}
+	if newest.id != "" && (len(list) == 0 || list[0].ID != newest.id) {
+		return fmt.Errorf("snapshot %s: its meta.json does not read (%s)", newest.id, damaged)
+	}
+	return nil
+}
+
+// A snapshotName is what the library calls a snapshot: term-index-milliseconds.
+type snapshotName struct {
+	term, index uint64
+	id          string
+}
+
+func parseSnapshotName(id string) (snapshotName, bool) {
+	n, milliseconds := snapshotName{id: id}, uint64(0)
+	_, err := fmt.Sscanf(id, "%d-%d-%d", &n.term, &n.index, &milliseconds)
+	return n, err == nil && id == fmt.Sprintf("%d-%d-%d", n.term, n.index, milliseconds)
+}
+
+// before is the library's order.
+func (n snapshotName) before(m snapshotName) bool {
+	return cmp.Or(cmp.Compare(n.term, m.term), cmp.Compare(n.index, m.index), cmp.Compare(n.id, m.id)) < 0
+}
+
+// privateSnapshots are snapshots that only their owner can read. All of one is on
+// the disk before its name is, and its name before the log is cut behind it.
 type privateSnapshots struct {
 	*raft.FileSnapshotStore
 	path    string
@@ -66,11 +116,14 @@ func (p privateSnapshots) Create(version raft.SnapshotVersion, index, term uint6
 			err = os.Chmod(filepath.Join(dir, file.Name()), 0o600)
 		}
 	}
+	if err == nil {
+		err = raftlog.SyncDir(dir) // before it is published: the library flushes the files and what it is in
+	}
 	if err != nil {
 		sink.Cancel()
 		return nil, err
 	}
-	return privateSink{sink, filepath.Join(p.path, sink.ID()), snapshotLabel(version, index, term, configuration, configurationIndex)}, nil
+	return privateSink{sink, snapshotLabel(version, index, term, configuration, configurationIndex)}, nil
 }
 
 // Open reads all of a snapshot, and refuses one that is damaged. raft's goroutines
@@ -93,18 +146,10 @@ func (p privateSnapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, er
 
 type privateSink struct {
 	raft.SnapshotSink
-	path  string
 	label []byte
 }
 
 func (p privateSink) writeLabel() error {
 	_, err := p.Write(p.label)
 	return err
-}
-
-func (p privateSink) Close() error {
-	if err := p.SnapshotSink.Close(); err != nil {
-		return err
-	}
-	return raftlog.SyncDir(p.path)
 }

@@ -71,7 +71,7 @@ func openStorage(dir string, cfg *Config, fail func(error)) (*storage, error) {
 		if s.bolt, err = openBolt(dir, me); err != nil {
 			return err
 		}
-		if s.snaps, err = openSnapshots(dir, logger, s.guard, &s.running); err != nil {
+		if s.snaps, err = openSnapshots(dir, me, logger, s.guard, &s.running); err != nil {
 			return err
 		}
 		if err := finishBootstrap(me, s.bolt, s.log, s.snaps); err != nil {

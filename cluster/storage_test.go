@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"os"
@@ -253,6 +254,17 @@ func TestStorageRefusesPartOfADirectory(t *testing.T) {
 		_, err := tryStorage(t, dir)
 		wantError(t, err, "log is missing")
 	})
+	t.Run("bound without snapshots", func(t *testing.T) {
+		dir := t.TempDir()
+		s := mustStorage(t, dir)
+		promiseSomebody(t, s.me)
+		s.close(t)
+		if err := os.RemoveAll(filepath.Join(dir, snapshotDir)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := tryStorage(t, dir)
+		wantError(t, err, "snapshots is missing")
+	})
 	t.Run("another's log", func(t *testing.T) {
 		dir, other := t.TempDir(), t.TempDir()
 		mustStorage(t, dir).close(t)
@@ -397,6 +409,41 @@ func TestStorageRefusesADamagedSnapshotBeforeAGap(t *testing.T) {
 		if _, err = tryStorage(t, dir); (err != nil) != refused {
 			t.Errorf("the log begins with %d: %v", first, err)
 		}
+	}
+}
+
+// Nor is one whose meta.json does not read, or makes it look older than the one
+// before.
+func TestStorageRefusesASnapshotThatIsNotListed(t *testing.T) {
+	for name, damage := range map[string]func(data []byte) []byte{
+		"empty":         func([]byte) []byte { return nil },
+		"another order": func(data []byte) []byte { return bytes.Replace(data, []byte(`"Term":7`), []byte(`"Term":0`), 1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			s := mustStorage(t, dir)
+			takeSnapshotOf(t, s, 2, 1)
+			takeSnapshotOf(t, s, 5, 7)
+			list, err := s.snaps.List()
+			if err != nil || len(list) != 2 || list[0].Index != 5 {
+				t.Fatal(list, err)
+			}
+			s.close(t)
+			path := filepath.Join(dir, snapshotDir, list[0].ID, "meta.json")
+			data, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			changed := damage(data)
+			if bytes.Equal(changed, data) {
+				t.Fatalf("nothing to damage in %s", data)
+			}
+			if err := os.WriteFile(path, changed, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err = tryStorage(t, dir)
+			wantError(t, err, "snapshot "+list[0].ID)
+		})
 	}
 }
 

@@ -200,5 +200,25 @@ func clusterFaults() []fault {
 			file: "cluster/raftlog/open.go", old: "case ended && len(rest) == 1:", new: "case ended && len(rest) > 9:",
 			pkg: "./cluster/raftlog", test: "TestEndOfASegmentIsDurable",
 		},
+		{
+			name: "node: a newest snapshot without a meta.json is passed over", property: "S4: nothing acknowledged is lost",
+			file: "cluster/snapshots.go", old: "list[0].ID != newest.id) {", new: "false) {",
+			pkg: pkg, test: "TestStorageRefusesASnapshotThatIsNotListed",
+		},
+		{
+			name: "node: its snapshots were never there", property: "S4: nothing acknowledged is lost",
+			file: "cluster/snapshots.go", old: "errors.Is(err, fs.ErrNotExist) && me.bound() {", new: "errors.Is(err, fs.ErrNotExist) && false {",
+			pkg: pkg, test: "TestStorageRefusesPartOfADirectory",
+		},
+		{
+			name: "node: a promise is read that is not on the disk", property: "S12: one cluster",
+			file: "cluster/identity.go", old: "if err := me.persist(); err != nil {", new: "if err := error(nil); err != nil {",
+			pkg: pkg, test: "TestIdentityIsDurableWhenRead",
+		},
+		{
+			name: "node: what two have sent is refused to one", property: "S17: an overload is definite",
+			file: "cluster/pending.go", old: "if w.shared || w.callers", new: "if w.callers",
+			pkg: pkg, test: "TestWhatTwoHaveSentIsNotTakenBack",
+		},
 	}
 }

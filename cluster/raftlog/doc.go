@@ -21,7 +21,8 @@
 // write after one that is not valid proves that an acknowledged one is damaged;
 // their checksums cover the file and the place in it; and a segment that goes on
 // in another says so, and knows whose it is. What cannot be told from a torn
-// write is damage to the very last one before a crash, if no later write follows
-// it (Alagappan et al., Protocol-Aware Recovery for Consensus-Based Storage,
-// FAST 2018, section 3.3).
+// write is damage that reaches to the end of the log: to its very last write, or
+// to the last few if no record behind the first of them is whole. That the log was
+// closed in good order does not help, since nothing is written then (Alagappan et
+// al., Protocol-Aware Recovery for Consensus-Based Storage, FAST 2018, section 3.3).
 package raftlog
