@@ -10,9 +10,14 @@ func clusterFaults() []fault {
 			pkg: pkg, test: "TestStampIsReadLast",
 		},
 		{
+			name: "leader: it counts from before its takeover", property: "S7: no session ends early",
+			file: "cluster/reign.go", old: "newReignClock(o.Result.At, r.now(), r.patience)", new: "newReignClock(o.Result.At, r.now()-lookEvery, r.patience)",
+			pkg: pkg, test: "TestNothingCountsBeforeTakeover",
+		},
+		{
 			name: "leader: a pause of its process counts", property: "S7: no session ends early",
 			file: "cluster/clock.go", old: "counted = min(counted, countedMax)", new: "counted = max(counted, 0)",
-			pkg: pkg, test: "TestSessionsSurviveAStoppedLeader",
+			pkg: pkg, test: "TestSessionsSurviveAStoppedLeader|TestSessionsSurviveAStarvedLeader",
 		},
 		{
 			name: "leader: a stall of its log counts", property: "S7: no session ends early",

@@ -140,6 +140,16 @@ func sessionFaults() []fault {
 			new: "a.parked = true", pkg: client, test: "TestALongWait",
 		},
 		{
+			name: "client: a later refusal hides the first doubt", property: "what may have been done is not said to be undone",
+			file: "lockapi/send.go", old: "sent = sent || !unavailable && !refused",
+			new: "sent = !unavailable && !refused", pkg: client, test: "TestRefusalAfterADoubt",
+		},
+		{
+			name: "client: what went over a link that broke was never sent", property: "what may have been done is not said to be undone",
+			file: "lockapi/remote/call.go", old: "a.doubt = a.doubt || a.sent != nil",
+			new: "a.doubt = a.doubt && a.sent != nil", pkg: "./lockapi/remote", test: "TestRefusalAfterADoubt",
+		},
+		{
 			name: "client: no doubt about a slow answer", property: "a stuck node does not cost the session",
 			file: "lockapi/send.go", old: "time.NewTimer(s.ttl / doubtShare)",
 			new: "time.NewTimer(s.ttl * doubtShare)", pkg: client, test: "TestRenewalIsSentAgain",

@@ -90,3 +90,42 @@ func TestResumeOverALink(t *testing.T) {
 		t.Errorf("the incarnation before: %+v", r)
 	}
 }
+
+// TestRefusalAfterADoubt: the leader has an acquire, does it, and its link breaks
+// before it answers. The next node refuses the acquire, and has done nothing with it:
+// whoever gives up then does not know.
+func TestRefusalAfterADoubt(t *testing.T) {
+	for _, refusal := range []error{lockapi.ErrUnavailable, &lockapi.OverloadError{What: "a queue: 1", RetryAfter: time.Minute}} {
+		w := newWorld(t, 2)
+		b := w.open(Options{}, 0, 1)
+		u := w.user(b, 1)
+		first, second := w.nodes[0], w.nodes[1]
+		until(t, "at the leader", func() bool { return b.linkedTo() == "n0" })
+		first.set(mute, nil)
+		c, before := u.acquire("x"), first.commands()
+		ctx, cancel := context.WithCancel(context.Background())
+		failed := make(chan error)
+		go func() {
+			_, err := b.Do(ctx, c)
+			failed <- err
+		}()
+		until(t, "sent", func() bool { return first.commands() > before })
+		second.set(crowded, refusal)
+		before = second.commands()
+		first.proxy.down(true)
+		until(t, "refused", func() bool {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			a := b.inflight[c.Key()]
+			return second.commands() > before && a != nil && a.sent == nil
+		})
+		cancel()
+		if err := <-failed; !is(err, lockapi.ErrUnknown, context.Canceled) || errors.Is(err, lockapi.ErrUnavailable) {
+			t.Errorf("refused with %v: %v", refusal, err)
+		}
+		second.set(none, nil)
+		if r := u.do(c); r.Status != fsm.StatusOK {
+			t.Errorf("asked again: %+v", r)
+		}
+	}
+}

@@ -95,6 +95,7 @@ const (
 	none fault = iota
 	deaf       // does nothing and never answers
 	mute       // does it and never answers
+	crowded    // gives its failure to acquires only
 )
 
 func (n *node) set(f fault, failure error) {
@@ -119,17 +120,20 @@ func (n *node) state() (fault, error) {
 func (n *node) Submit(c fsm.Command, answer func(fsm.Result, error)) {
 	f, failure := n.state()
 	switch {
-	case failure != nil:
+	case failure != nil && (f != crowded || c.Op == fsm.OpAcquire):
 		answer(fsm.Result{}, failure)
 	case f == mute:
 		n.Backend.Submit(c, func(fsm.Result, error) {})
-	case f == none:
+	case f == none, f == crowded:
 		n.Backend.Submit(c, answer)
 	}
 }
 
 func (n *node) Attach(ctx context.Context, a lockapi.Attachment) (<-chan fsm.Outcome, error) {
 	f, failure := n.state()
+	if f == crowded {
+		return n.Backend.Attach(ctx, a)
+	}
 	if failure != nil {
 		return nil, failure
 	}
