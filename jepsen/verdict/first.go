@@ -1,6 +1,7 @@
 package verdict
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -24,7 +25,7 @@ type first struct {
 // if one took longer.
 func firstOf(m porcupine.Model, part history.History, limit time.Duration) (first, bool) {
 	answers := slices.DeleteFunc(slices.Clone(part), func(o history.Op) bool { return o.End() == math.MaxInt64 })
-	slices.SortFunc(answers, func(a, b history.Op) int { return int(min(1, max(-1, a.End()-b.End()))) })
+	slices.SortFunc(answers, func(a, b history.Op) int { return cmp.Compare(a.End(), b.End()) })
 	decided := true
 	var found first
 	at := sort.Search(len(answers), func(i int) bool {
