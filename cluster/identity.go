@@ -97,7 +97,10 @@ func openIdentityAt(dir, id string, step func(name string) error) (_ *identity, 
 	me.now, err = readIdentity(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return me, me.create(id)
+		if err := me.create(id); err != nil {
+			return nil, err
+		}
+		return me, nil
 	case err != nil:
 		return nil, err
 	case me.now.ID != id:

@@ -212,8 +212,13 @@ func TestIdentityRefusesDirectories(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, storeFile), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	_, err = openIdentity(dir, "n1")
+	cfg := testConfig()
+	cfg.DataDir = dir
+	_, err = Open(cfg)
 	wantError(t, err, "part of it was lost")
+	if errors.Is(err, os.ErrClosed) {
+		t.Error("unlocked twice:", err)
+	}
 	if _, err := openIdentity(dir, "n1"); err == nil {
 		t.Fatal("the refusal left an identity behind")
 	}
