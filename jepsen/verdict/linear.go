@@ -60,7 +60,7 @@ func Linearizable(h history.History, limit time.Duration) Linear {
 				if f, found := firstOf(m, part, limit/10); found {
 					out.info = f.marked()
 					why, by := against(part, &f.op)
-				finding = Finding{What: finding.What + "; " + f.String() + why, Ops: append([]int{f.op.ID}, by...)}
+					finding = Finding{What: finding.What + "; " + f.String() + why, Ops: append([]int{f.op.ID}, by...)}
 				}
 			}
 			out.Findings = append(out.Findings, finding)
