@@ -92,10 +92,10 @@ type node struct {
 type fault int
 
 const (
-	none fault = iota
-	deaf       // does nothing and never answers
-	mute       // does it and never answers
-	crowded    // gives its failure to acquires only
+	none    fault = iota
+	deaf          // does nothing and never answers
+	mute          // does it and never answers
+	crowded       // gives its failure to acquires only
 )
 
 func (n *node) set(f fault, failure error) {
