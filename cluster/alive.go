@@ -1,15 +1,46 @@
 package cluster
 
 import (
+	"encoding/binary"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/lockd-io/lockd/fsm"
 )
 
-// Who is alive is known to the leader: the nodes that pinged it within one
-// heartbeat timeout. It tells them with each pong, so that every node can say
-// it without asking.
+// Who is alive, and how far it is, is known to the leader: the nodes that pinged it
+// within one heartbeat timeout. It tells them who is with each pong, so that every
+// node can say it without asking.
+
+// forgetAfter: patiences without a word after which a node's name is forgotten.
+const forgetAfter = 1000
+
+// A sign of life of another node.
+type sign struct {
+	at      time.Duration
+	applied fsm.Index
+}
+
+// hear notes a sign of life, and how far the node is if that says so.
+func (f *forwardServer) hear(id string, applied fsm.Index) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.heard[id] = sign{f.now(), max(applied, f.heard[id].applied)}
+}
+
+// applied tells how far the nodes are that this one heard from lately, by id.
+func (f *forwardServer) applied() map[string]fsm.Index {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now, all := f.now(), make(map[string]fsm.Index)
+	for id, s := range f.heard {
+		if now-s.at <= f.patience {
+			all[id] = s.applied
+		}
+	}
+	return all
+}
 
 // lively lists the nodes that this one heard from lately, by id.
 func (f *forwardServer) lively() []string {
@@ -28,8 +59,17 @@ func (f *forwardServer) lively() []string {
 	return ids
 }
 
-// forgetAfter: patiences without a word after which a node's name is forgotten.
-const forgetAfter = 1000
+// appendApplied encodes the body of a ping: how far this node is.
+func appendApplied(dst []byte, at fsm.Index) []byte { return binary.AppendUvarint(dst, uint64(at)) }
+
+// decodeApplied reads it.
+func decodeApplied(body []byte) (fsm.Index, error) {
+	at, n := binary.Uvarint(body)
+	if n <= 0 || n != len(body) {
+		return 0, errors.New("a ping does not decode")
+	}
+	return fsm.Index(at), nil
+}
 
 // appendAlive encodes ids as the body of a pong.
 func appendAlive(dst []byte, ids []string) []byte {

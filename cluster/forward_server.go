@@ -34,12 +34,6 @@ func newForwardServer(self string, now func() time.Duration, patience time.Durat
 	}
 }
 
-// A sign of life of another node.
-type sign struct {
-	at      time.Duration
-	applied fsm.Index
-}
-
 // serve takes frames from another node until the connection breaks.
 func (f *forwardServer) serve(conn *transport.Conn) error {
 	s := newStream(conn, f.now)
@@ -148,24 +142,4 @@ func (f *forwardServer) close() {
 	for _, s := range all {
 		s.close()
 	}
-}
-
-// hear notes a sign of life, and how far the node is if that says so.
-func (f *forwardServer) hear(id string, applied fsm.Index) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.heard[id] = sign{f.now(), max(applied, f.heard[id].applied)}
-}
-
-// applied tells how far the nodes are that this one heard from lately, by id.
-func (f *forwardServer) applied() map[string]fsm.Index {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	now, all := f.now(), make(map[string]fsm.Index)
-	for id, s := range f.heard {
-		if now-s.at <= f.patience {
-			all[id] = s.applied
-		}
-	}
-	return all
 }

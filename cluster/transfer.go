@@ -3,15 +3,12 @@ package cluster
 import (
 	"cmp"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/hashicorp/raft"
-
-	"github.com/lockd-io/lockd/fsm"
 )
 
 // successionTimeouts: heartbeat timeouts that a successor has to be known as the
@@ -95,16 +92,4 @@ func (n *Node) transferTo(ctx context.Context, heir raft.Server) error {
 		return fmt.Errorf("node %s did not take over", heir.ID)
 	}
 	return nil
-}
-
-// appendApplied encodes the body of a ping: how far this node is.
-func appendApplied(dst []byte, at fsm.Index) []byte { return binary.AppendUvarint(dst, uint64(at)) }
-
-// decodeApplied reads it.
-func decodeApplied(body []byte) (fsm.Index, error) {
-	at, n := binary.Uvarint(body)
-	if n <= 0 || n != len(body) {
-		return 0, errors.New("a ping does not decode")
-	}
-	return fsm.Index(at), nil
 }
