@@ -93,17 +93,20 @@
 // # Reading the package
 //
 //	node.go, stop.go   the parts, their order    accept.go               what others begin
-//	do.go              in: Do, Submit            inspect.go, status.go   reads
+//	do.go              in: Do, Submit            inspect.go              reads
 //	pending.go         what waits for an answer  resend.go               until it has one
 //	answer.go          the three ways to get it  subscribe.go            what befalls sessions
 //	link.go            to the leader             stream.go               how two nodes talk
 //	forward_server.go  at the leader             inbox.go, reign.go      what proposes
 //	spread.go          outcomes to their nodes   machine.go              fsm behind raft
 //	leadership.go      who leads                 clock.go                machine time
+//	status.go          the cluster, seen here    ready.go                whether this node serves
+//	alive.go           who is, how far           member.go               raft's members
 //	formation.go       how a cluster begins      peers.go                whom a node speaks with
 //	gossip.go          who says where it is      gossip_filter.go        what of it is refused
-//	storage.go         what is on disk           errors.go               raft's errors, understood once
+//	storage.go         what is on disk           identity.go             what a node never forgets
 //	transfer.go        who leads next            metrics.go              what is counted
+//	errors.go          raft's errors, understood once
 //
 // # What it does not do
 //
