@@ -1,7 +1,6 @@
 package rpc
 
 import (
-	"encoding/binary"
 	"fmt"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -14,10 +13,7 @@ import (
 // copy on either side. The bytes are those of message Command in lockd.proto,
 // which a test holds against the generated code.
 
-const (
-	tagCommands = 1<<3 | byte(protowire.BytesType) // ClientFrame.commands
-
-)
+const tagCommands = 1<<3 | byte(protowire.BytesType) // ClientFrame.commands
 
 // Speakable tells whether clients may send an op: the others are what nodes say
 // among themselves, or of a later version.
@@ -62,48 +58,6 @@ func appendWant(dst []byte, w *fsm.Want) []byte {
 	dst = appendNumber(dst, 4, uint64(w.Permits))
 	dst = appendNumber(dst, 5, uint64(w.Limit))
 	return end(dst, start)
-}
-
-// begin opens a length-delimited field; end closes it. Most are shorter than
-// 128 bytes, and then the byte that begin leaves for the length suffices.
-func begin(dst []byte, tag byte) ([]byte, int) {
-	dst = append(dst, tag, 0)
-	return dst, len(dst)
-}
-
-func end(dst []byte, start int) []byte {
-	n := len(dst) - start
-	if n < 0x80 {
-		dst[start-1] = byte(n)
-		return dst
-	}
-	var length [binary.MaxVarintLen64]byte
-	size := binary.PutUvarint(length[:], uint64(n))
-	dst = append(dst, length[1:size]...) // the room; what is in it moves
-	copy(dst[start-1+size:], dst[start:start+n])
-	copy(dst[start-1:], length[:size])
-	return dst
-}
-
-func appendNumber(dst []byte, num protowire.Number, v uint64) []byte {
-	if v == 0 {
-		return dst
-	}
-	return binary.AppendUvarint(protowire.AppendTag(dst, num, protowire.VarintType), v)
-}
-
-func appendText(dst []byte, num protowire.Number, s string) []byte {
-	if s == "" {
-		return dst
-	}
-	return protowire.AppendString(protowire.AppendTag(dst, num, protowire.BytesType), s)
-}
-
-func appendNonce(dst []byte, num protowire.Number, n fsm.Nonce) []byte {
-	dst = append(dst, byte(num)<<3|byte(protowire.BytesType), 18, 1<<3|byte(protowire.Fixed64Type))
-	dst = binary.LittleEndian.AppendUint64(dst, n.Hi)
-	dst = append(dst, 2<<3|byte(protowire.Fixed64Type))
-	return binary.LittleEndian.AppendUint64(dst, n.Lo)
 }
 
 // commandFrame is a ClientFrame that has come in. What is in it is valid until
@@ -238,26 +192,4 @@ func decodeWant(from *reader[string]) (w fsm.Want) {
 		from.fail()
 	}
 	return w
-}
-
-func decodeNonce[T string | []byte](from *reader[T]) (n fsm.Nonce) {
-	r := reader[T]{b: from.field()}
-	for {
-		num, kind, ok := r.next()
-		if !ok {
-			break
-		}
-		switch {
-		case num == 1 && kind == protowire.Fixed64Type:
-			n.Hi = r.fixed64()
-		case num == 2 && kind == protowire.Fixed64Type:
-			n.Lo = r.fixed64()
-		default:
-			r.skip(kind)
-		}
-	}
-	if r.bad {
-		from.fail()
-	}
-	return n
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/lockd-io/lockd/fsm"
 )
 
 // A reader takes protobuf fields off the front of b. After the first thing
@@ -104,4 +106,26 @@ func (r *reader[T]) skip(kind protowire.Type) {
 	default: // groups: nobody writes them
 		r.fail()
 	}
+}
+
+func decodeNonce[T string | []byte](from *reader[T]) (n fsm.Nonce) {
+	r := reader[T]{b: from.field()}
+	for {
+		num, kind, ok := r.next()
+		if !ok {
+			break
+		}
+		switch {
+		case num == 1 && kind == protowire.Fixed64Type:
+			n.Hi = r.fixed64()
+		case num == 2 && kind == protowire.Fixed64Type:
+			n.Lo = r.fixed64()
+		default:
+			r.skip(kind)
+		}
+	}
+	if r.bad {
+		from.fail()
+	}
+	return n
 }
