@@ -2,6 +2,7 @@ package remote
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -101,13 +102,11 @@ func (b *Backend) Close() error {
 }
 
 // Inspect implements lockapi.Backend. It goes on until a node answers or ctx
-// ends; the error is then an *UnreachedError. It is ErrInvalid for a
-// query that no message can carry, or that the node refuses.
+// ends; the error is then an *UnreachedError. It is ErrInvalid for a query that
+// is wrong by itself, before any node is asked, or that the node refuses.
 func (b *Backend) Inspect(ctx context.Context, q lockapi.Query) (lockapi.View, error) {
-	for _, text := range [...]string{q.Name, q.Prefix, q.After} {
-		if q.Limit < 0 || !fsm.ValidText(text, fsm.NameSizeMax) {
-			return lockapi.View{}, fmt.Errorf("inspect: %w (%s)", lockapi.ErrInvalid, fsm.LimitName)
-		}
+	if err := q.Validate(); err != nil {
+		return lockapi.View{}, fmt.Errorf("inspect: %w", err)
 	}
 	var v lockapi.View
 	err := b.call(ctx, "inspect", func(ctx context.Context, node lockdv1.LockdClient) error {
@@ -118,8 +117,9 @@ func (b *Backend) Inspect(ctx context.Context, q lockapi.Query) (lockapi.View, e
 	return v, err
 }
 
-// Status is the cluster as the node that this backend is linked to sees it.
-// It needs no leader. Errors are as those of Inspect; ErrUnsupported if that node is no cluster's.
+// Status is the cluster as the node that this backend is linked to sees it. It
+// needs no leader. Errors are as those of Inspect; ErrUnsupported if that node is
+// no cluster's.
 func (b *Backend) Status(ctx context.Context) (lockapi.Status, error) {
 	var s lockapi.Status
 	err := b.call(ctx, "status", func(ctx context.Context, node lockdv1.LockdClient) error {
@@ -146,7 +146,7 @@ func (b *Backend) call(ctx context.Context, what string, ask func(context.Contex
 			return nil
 		}
 		definite := rpc.ErrorOf(err)
-		if !isUnavailable(definite) {
+		if !errors.Is(definite, lockapi.ErrUnavailable) {
 			return fmt.Errorf("%s: %w", what, definite)
 		}
 		if silent {

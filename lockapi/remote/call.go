@@ -2,7 +2,6 @@ package remote
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/lockd-io/lockd/fsm"
@@ -220,5 +219,3 @@ func sameCommand(x, y *fsm.Command) bool {
 	a.Mark, a.Seen, b.Mark, b.Seen = 0, 0, 0, 0
 	return string(rpc.AppendCommand(nil, &a)) == string(rpc.AppendCommand(nil, &b))
 }
-
-func isUnavailable(err error) bool { return errors.Is(err, lockapi.ErrUnavailable) }

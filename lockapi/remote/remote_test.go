@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 
@@ -404,8 +405,9 @@ func TestUnsendable(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	for _, q := range []lockapi.Query{{Name: "\xff"}, {Prefix: long}, {Limit: -1}, {Limit: 5000}} {
-		if _, err := b.Inspect(ctx, q); !is(err, lockapi.ErrInvalid) {
-			t.Errorf("%.20v: %v", q, err)
+		_, err := b.Inspect(ctx, q)
+		if !is(err, lockapi.ErrInvalid) || strings.Contains(err.Error(), "a page has") != (q.Limit != 0) {
+			t.Errorf("limit %d: %v", q.Limit, err)
 		}
 	}
 }
