@@ -107,14 +107,14 @@ func (n *Node) hints() []string {
 	return n.gossip.addresses()
 }
 
-// voter tells whether a node is a voter in the latest configuration.
+// voters are those of the latest configuration, be it committed or not.
+func (n *Node) voters() []raft.Server {
+	return slices.DeleteFunc(n.servers(), func(s raft.Server) bool { return s.Suffrage != raft.Voter })
+}
+
+// voter tells whether a node is one of them.
 func (n *Node) voter(id string) bool {
-	for _, s := range n.servers() {
-		if string(s.ID) == id && s.Suffrage == raft.Voter {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(n.voters(), func(s raft.Server) bool { return string(s.ID) == id })
 }
 
 // forming tells that this node founds a cluster and that fewer vote yet than are
@@ -124,13 +124,7 @@ func (n *Node) forming() bool {
 	if n.formed.Load() {
 		return false
 	}
-	voters := 0
-	for _, s := range n.servers() {
-		if s.Suffrage == raft.Voter {
-			voters++
-		}
-	}
-	if voters > len(n.identity.saved().Owed)/2 {
+	if len(n.voters()) > len(n.identity.saved().Owed)/2 {
 		n.formed.Store(true)
 		return false
 	}
@@ -174,20 +168,14 @@ func (n *Node) addMember(ctx context.Context, m fsm.Member) error {
 	return err
 }
 
-// votes tells whether a node is a voter at its address in the latest
-// configuration, be it committed or not.
+// votes tells whether a node is a voter at its address.
 func (n *Node) votes(m fsm.Member) bool {
-	return slices.ContainsFunc(n.servers(), func(s raft.Server) bool {
-		return string(s.ID) == m.ID && s.Suffrage == raft.Voter && string(s.Address) == m.Address
+	return slices.ContainsFunc(n.voters(), func(s raft.Server) bool {
+		return string(s.ID) == m.ID && string(s.Address) == m.Address
 	})
 }
 
 // alone tells whether no other node votes.
 func (n *Node) alone() bool {
-	for _, s := range n.servers() {
-		if s.Suffrage == raft.Voter && string(s.ID) != n.cfg.ID {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(n.voters(), func(s raft.Server) bool { return string(s.ID) != n.cfg.ID })
 }

@@ -181,12 +181,7 @@ func (n *Node) Metrics() Metrics {
 		CommitIndex: fsm.Index(n.raft.CommitIndex()), Proposals: n.counters.proposals.read(),
 		LogWrites: n.counters.logWrites.read(), SnapshotsTaken: n.counters.taken.Load(),
 		InboxRefused: n.counters.inboxRefused.Load(), ProposalsRefused: n.counters.again.Load(),
-		Streams: n.server.count(),
-	}
-	for _, s := range n.servers() {
-		if n.voter(string(s.ID)) {
-			m.Voters++
-		}
+		Streams: n.server.count(), Voters: len(n.voters()),
 	}
 	if n.gossip != nil {
 		m.GossipMembers = len(n.gossip.members())

@@ -53,9 +53,9 @@ func (n *Node) Transfer(ctx context.Context) error {
 // first.
 func (n *Node) heirs() []raft.Server {
 	applied := n.server.applied()
-	heirs := slices.DeleteFunc(n.servers(), func(s raft.Server) bool {
+	heirs := slices.DeleteFunc(n.voters(), func(s raft.Server) bool {
 		_, alive := applied[string(s.ID)]
-		return !alive || s.Suffrage != raft.Voter || string(s.ID) == n.cfg.ID
+		return !alive || string(s.ID) == n.cfg.ID
 	})
 	slices.SortStableFunc(heirs, func(a, b raft.Server) int {
 		return cmp.Compare(applied[string(b.ID)], applied[string(a.ID)])
