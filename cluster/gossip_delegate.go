@@ -1,9 +1,7 @@
 package cluster
 
 import (
-	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/hashicorp/memberlist"
 )
@@ -39,7 +37,7 @@ func (d gossipDelegate) NotifyAlive(n *memberlist.Node) error {
 	d.g.mu.Lock()
 	defer d.g.mu.Unlock()
 	if _, known := d.g.heard[n.Name]; !known && len(d.g.heard) >= gossipMembersMax {
-		return errors.New("too many nodes (" + strconv.Itoa(gossipMembersMax) + ")")
+		return fmt.Errorf("too many nodes (%d)", gossipMembersMax)
 	}
 	return nil
 }

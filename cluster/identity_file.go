@@ -25,7 +25,7 @@ func encodeIdentity(s saved) ([]byte, error) {
 }
 
 func identityCheck(body []byte) string {
-	return fmt.Sprintf("%08x", crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)))
+	return fmt.Sprintf("%08x", crc32.Checksum(body, castagnoli))
 }
 
 // readIdentity reads the identity in dir. It is fs.ErrNotExist if there is none.

@@ -21,11 +21,9 @@ const (
 	rawInline = 96
 )
 
-var (
-	// errKeyReused: a caller's mistake. The machine would end the session for
-	// it; here the second command is refused and goes nowhere.
-	errKeyReused = fmt.Errorf("cluster: %w: another command with the same number is under way", lockapi.ErrInvalid)
-)
+// errKeyReused: a caller's mistake. The machine would end the session for it; here
+// the second command is refused and goes nowhere.
+var errKeyReused = fmt.Errorf("cluster: %w: another command with the same number is under way", lockapi.ErrInvalid)
 
 // A sender takes an encoded command towards the leader. It neither blocks nor
 // keeps raw, and it may lose it (false: it surely did): whoever sends looks

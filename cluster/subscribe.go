@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/lockd-io/lockd/fsm"
@@ -136,19 +137,11 @@ func (s *subscriptions) removeLocked(sub *subscription) {
 	sub.over = true
 	close(sub.events)
 	delete(s.attaching, sub.attach)
-	all := s.bySession[sub.session]
-	for i := range all {
-		if all[i] == sub {
-			all[i] = all[len(all)-1]
-			all[len(all)-1] = nil
-			all = all[:len(all)-1]
-			break
-		}
-	}
-	if len(all) == 0 {
+	left := slices.DeleteFunc(s.bySession[sub.session], func(other *subscription) bool { return other == sub })
+	if len(left) == 0 {
 		delete(s.bySession, sub.session)
 	} else {
-		s.bySession[sub.session] = all
+		s.bySession[sub.session] = left
 	}
 }
 
