@@ -45,6 +45,11 @@ func clusterFaults() []fault {
 			pkg: pkg, test: "TestInstalledSnapshotSendsAgain",
 		},
 		{
+			name: "node: an installed snapshot tells nobody what was lost", property: "S9: losses are told until acknowledged",
+			file: "cluster/machine.go", old: "m.subs.restored(m)", new: "_ = m.subs.restored",
+			pkg: pkg, test: "TestLossWhileNobodyListens",
+		},
+		{
 			name: "node: acquires are answered out of a snapshot", property: "S8: the client stops believing first",
 			file: "cluster/answer.go", old: "case w.op == fsm.OpAcquire:", new: "case w.op == 0:",
 			pkg: pkg, test: "TestInstalledSnapshotSendsAgain",
