@@ -208,27 +208,34 @@ func TestStorageRefusesPartOfADirectory(t *testing.T) {
 		}
 		mustStorage(t, dir) // nobody relies on it
 	})
-	t.Run("bound without store", func(t *testing.T) {
-		dir := t.TempDir()
-		s := mustStorage(t, dir)
-		promiseSomebody(t, s.me)
-		s.close(t)
-		if err := os.Remove(filepath.Join(dir, storeFile)); err != nil {
-			t.Fatal(err)
-		}
-		_, err := tryStorage(t, dir)
-		wantError(t, err, "partly wiped")
-	})
-	t.Run("another's store", func(t *testing.T) {
-		dir, other := t.TempDir(), t.TempDir()
-		mustStorage(t, dir).close(t)
-		mustStorage(t, other).close(t)
-		if err := os.Rename(filepath.Join(other, storeFile), filepath.Join(dir, storeFile)); err != nil {
-			t.Fatal(err)
-		}
-		_, err := tryStorage(t, dir)
-		wantError(t, err, "another directory's")
-	})
+	for part, want := range map[string]string{storeFile: "partly wiped", logDir: "log is missing", snapshotDir: "snapshots is missing"} {
+		t.Run("bound without "+part, func(t *testing.T) {
+			dir := t.TempDir()
+			s := mustStorage(t, dir)
+			promiseSomebody(t, s.me)
+			s.close(t)
+			if err := os.RemoveAll(filepath.Join(dir, part)); err != nil {
+				t.Fatal(err)
+			}
+			_, err := tryStorage(t, dir)
+			wantError(t, err, want)
+		})
+	}
+	for _, part := range []string{storeFile, logDir} {
+		t.Run("another's "+part, func(t *testing.T) {
+			dir, other := t.TempDir(), t.TempDir()
+			mustStorage(t, dir).close(t)
+			mustStorage(t, other).close(t)
+			if err := os.RemoveAll(filepath.Join(dir, part)); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(filepath.Join(other, part), filepath.Join(dir, part)); err != nil {
+				t.Fatal(err)
+			}
+			_, err := tryStorage(t, dir)
+			wantError(t, err, "another directory's")
+		})
+	}
 	t.Run("damaged store", func(t *testing.T) {
 		dir := t.TempDir()
 		mustStorage(t, dir).close(t)
@@ -242,41 +249,6 @@ func TestStorageRefusesPartOfADirectory(t *testing.T) {
 		}
 		_, err = tryStorage(t, dir)
 		wantError(t, err, storeFile)
-	})
-	t.Run("bound without log", func(t *testing.T) {
-		dir := t.TempDir()
-		s := mustStorage(t, dir)
-		promiseSomebody(t, s.me)
-		s.close(t)
-		if err := os.RemoveAll(filepath.Join(dir, logDir)); err != nil {
-			t.Fatal(err)
-		}
-		_, err := tryStorage(t, dir)
-		wantError(t, err, "log is missing")
-	})
-	t.Run("bound without snapshots", func(t *testing.T) {
-		dir := t.TempDir()
-		s := mustStorage(t, dir)
-		promiseSomebody(t, s.me)
-		s.close(t)
-		if err := os.RemoveAll(filepath.Join(dir, snapshotDir)); err != nil {
-			t.Fatal(err)
-		}
-		_, err := tryStorage(t, dir)
-		wantError(t, err, "snapshots is missing")
-	})
-	t.Run("another's log", func(t *testing.T) {
-		dir, other := t.TempDir(), t.TempDir()
-		mustStorage(t, dir).close(t)
-		mustStorage(t, other).close(t)
-		if err := os.RemoveAll(filepath.Join(dir, logDir)); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Rename(filepath.Join(other, logDir), filepath.Join(dir, logDir)); err != nil {
-			t.Fatal(err)
-		}
-		_, err := tryStorage(t, dir)
-		wantError(t, err, "another directory's")
 	})
 	t.Run("damaged page", func(t *testing.T) {
 		dir := t.TempDir()
