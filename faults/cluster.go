@@ -36,12 +36,12 @@ func clusterFaults() []fault {
 		},
 		{
 			name: "node: nothing is looked up in an installed snapshot", property: "S4: nothing acknowledged is lost",
-			file: "cluster/machine.go", old: "m.pendings.fromSnapshot(state.Applied(), m.lookup, &m.tell)", new: "_ = m.pendings.fromSnapshot",
+			file: "cluster/machine_snapshot.go", old: "m.pendings.fromSnapshot(state.Applied(), m.lookup, &m.tell)", new: "_ = m.pendings.fromSnapshot",
 			pkg: pkg, test: "TestInstalledSnapshotSendsAgain",
 		},
 		{
 			name: "node: after an installed snapshot nothing is sent again", property: "S3: once, not never (X7)",
-			file: "cluster/machine.go", old: "m.pendings.resend(bySnapshot)", new: "_ = m.pendings.resend",
+			file: "cluster/machine_snapshot.go", old: "m.pendings.resend(bySnapshot)", new: "_ = m.pendings.resend",
 			pkg: pkg, test: "TestInstalledSnapshotSendsAgain",
 		},
 		{
@@ -66,7 +66,7 @@ func clusterFaults() []fault {
 		},
 		{
 			name: "leader: a reign ends without a word to the others", property: "S3: once, not never (X8)",
-			file: "cluster/member.go", old: "func (n *Node) endReign() { n.server.refuse() }", new: "func (n *Node) endReign() {}",
+			file: "cluster/node_reign.go", old: "func (n *Node) endReign() { n.server.refuse() }", new: "func (n *Node) endReign() {}",
 			pkg: pkg, test: "TestSentAgainInANewTermOfTheSameLeader",
 		},
 		{
@@ -137,7 +137,7 @@ func clusterFaults() []fault {
 		},
 		{
 			name: "gossip: nobody asks at the addresses that it tells", property: "one address that lives is enough to be found",
-			file: "cluster/former.go", old: "o.formation.hinted(o.now(), o.hints())", new: "_ = o.hints",
+			file: "cluster/former_ask.go", old: "o.formation.hinted(o.now(), o.hints())", new: "_ = o.hints",
 			pkg: pkg, test: "TestLateJoinerFindsTheCluster",
 		},
 		{
