@@ -5,8 +5,8 @@
 // Clients contend for few names in every mode, forget what they hold, withdraw what
 // they wait for, and go away without a word. Some stay with their node; the others
 // change it between any two questions, and send one command in eight by two ways at
-// once. Each has one operation under way, and after one whose fate it
-// does not know it is another client, with another session.
+// once. Each has one operation under way, and after one whose fate it does not know
+// it is another client, with another session.
 package workload
 
 import (
