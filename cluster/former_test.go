@@ -297,16 +297,6 @@ func wantFormed(t *testing.T, nodes ...*testNode) {
 	}, func() string { return "the members' addresses and instances did not reach all" })
 }
 
-// until waits for a condition that another goroutine brings about.
-func until(t *testing.T, condition func() bool, otherwise func() string) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !condition(); time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal(otherwise())
-		}
-	}
-}
-
 func untilStatus(t *testing.T, n *testNode, text string) {
 	t.Helper()
 	until(t, func() bool { return strings.Contains(n.former.status(), text) },

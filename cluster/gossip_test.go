@@ -53,15 +53,6 @@ func gossips(t *testing.T, key []byte, id, listen string, expect int, join ...st
 	return n
 }
 
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what)
-		}
-	}
-}
-
 func isReady(n *Node) func() bool { return func() bool { return n.Ready() == nil } }
 
 var gossipTestKey = []byte("0123456789abcdef")

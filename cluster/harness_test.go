@@ -267,9 +267,20 @@ func (w *world) follower() *citizen {
 
 func (w *world) until(what string, holds func() bool) {
 	w.t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
+	eventually(w.t, what, holds)
+}
+
+func eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	until(t, holds, func() string { return "waited in vain for " + what })
+}
+
+// until waits for a condition that another goroutine brings about.
+func until(t testing.TB, condition func() bool, otherwise func() string) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !condition(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			w.t.Fatalf("waited in vain for %s", what)
+			t.Fatal(otherwise())
 		}
 	}
 }
