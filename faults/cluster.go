@@ -76,6 +76,12 @@ func clusterFaults() []fault {
 			pkg: pkg, test: "TestRefusedByRaft|TestErrorsOfRaft",
 		},
 		{
+			name: "leader: it reads what it has, for it leads", property: "S11: a read shows what was acknowledged before",
+			file: "cluster/inspect.go", old: "\tr := n.reads.join(n.read)\n",
+			new: "\tif n.leadership.current().reign != nil {\n\t\treturn n.machine.view(), nil\n\t}\n\tr := n.reads.join(n.read)\n",
+			pkg: pkg, test: "TestALeaderThatDoesNotKnow",
+		},
+		{
 			name: "node: a follower ignores what the leader returns", property: "a follower is as quick as its leader",
 			file: "cluster/link.go", old: "l.pendings.fromLeader(l.outcomes, l.tags, &l.tell)", new: "_ = l.pendings.fromLeader",
 			pkg: pkg, test: "TestFollowerAnswersBeforeItsOwnApply|TestLinkTakesOutcomes",

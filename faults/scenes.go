@@ -32,6 +32,11 @@ func sceneFaults() []fault {
 			pkg: pkg, test: "TestLastWordsOfADeadSession",
 		},
 		{
+			name: "scene: secrets are written down", property: "secrets are in no log and no answer",
+			file: "cluster/do.go", old: "c.Secret = sha256.Sum256(c.Secret[:])", new: "_ = sha256.Sum256(c.Secret[:])",
+			pkg: pkg, test: "TestASecretIsNowhere",
+		},
+		{
 			name: "scene: a wait takes a place in the window", property: "a wait of an hour does not block the window",
 			file: "fsm/session.go", old: "\t\tss.mark = max(ss.mark, c.Mark)\n", new: "\t\tif ss.waiting == 0 {\n\t\t\tss.mark = max(ss.mark, c.Mark)\n\t\t}\n",
 			pkg: pkg, test: "TestALongWaitOutlivesItAll",

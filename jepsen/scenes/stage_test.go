@@ -35,7 +35,7 @@ type node struct {
 	cfg cluster.Config
 }
 
-func newStage(t *testing.T) *stage {
+func newStage(t *testing.T, tune ...func(*cluster.Config)) *stage {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	s := &stage{t: t, ctx: ctx, record: history.NewRecorder()}
@@ -53,6 +53,9 @@ func newStage(t *testing.T) *stage {
 		}})
 	}
 	for _, n := range s.nodes {
+		for _, f := range tune {
+			f(&n.cfg)
+		}
 		s.open(n)
 	}
 	s.ready()
