@@ -150,6 +150,11 @@ func sessionFaults() []fault {
 			new: "a.doubt = a.doubt && a.sent != nil", pkg: "./lockapi/remote", test: "TestRefusalAfterADoubt",
 		},
 		{
+			name: "client: a doubt takes the same path", property: "a stuck node does not cost the session",
+			file: "lockapi/remote/call.go", old: "if first.sent != nil && first.sent == b.link {",
+			new: "if false {", pkg: "./lockapi/remote", test: "TestDoubtOfANodeThatIsHeard",
+		},
+		{
 			name: "client: no doubt about a slow answer", property: "a stuck node does not cost the session",
 			file: "lockapi/send.go", old: "time.NewTimer(s.ttl / doubtShare)",
 			new: "time.NewTimer(s.ttl * doubtShare)", pkg: client, test: "TestRenewalIsSentAgain",

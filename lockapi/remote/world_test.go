@@ -96,6 +96,7 @@ const (
 	deaf          // does nothing and never answers
 	mute          // does it and never answers
 	crowded       // gives its failure to acquires only
+	stuck         // is deaf to acquires only
 )
 
 func (n *node) set(f fault, failure error) {
@@ -124,14 +125,14 @@ func (n *node) Submit(c fsm.Command, answer func(fsm.Result, error)) {
 		answer(fsm.Result{}, failure)
 	case f == mute:
 		n.Backend.Submit(c, func(fsm.Result, error) {})
-	case f == none, f == crowded:
+	case f == none, f == crowded, f == stuck && c.Op != fsm.OpAcquire:
 		n.Backend.Submit(c, answer)
 	}
 }
 
 func (n *node) Attach(ctx context.Context, a lockapi.Attachment) (<-chan fsm.Outcome, error) {
 	f, failure := n.state()
-	if f == crowded {
+	if f == crowded || f == stuck {
 		return n.Backend.Attach(ctx, a)
 	}
 	if failure != nil {
