@@ -132,8 +132,10 @@ func startNode(t *testing.T, cfg Config, tweaks nodeTweaks) *testNode {
 	}
 	n.storage, err = openStorage(cfg.DataDir, &n.cfg, fail)
 	must(err)
-	n.port, err = transport.Listen(cfg.Listen, transport.Options{})
-	must(err)
+	until(t, func() bool { // the port may have gone to somebody's outgoing connection
+		n.port, err = transport.Listen(cfg.Listen, transport.Options{})
+		return err == nil
+	}, func() string { return err.Error() })
 	address := n.cfg.advertised(n.port.Addr())
 	n.peers = newPeers(peersOptions{identity: n.me, address: address, key: cfg.ClusterKey, member: n.member, fail: fail, logger: n.cfg.Logger})
 	n.carrier = newRaftTransport(n.peers, &n.cfg)
