@@ -43,6 +43,8 @@ func TestWhatLayAtANodeComesLate(t *testing.T) {
 	opening := fsm.Command{Op: fsm.OpOpen, Nonce: randomNonce(), Secret: short.secret, TTL: fsm.TTLMin}
 	short.id = w.do(leader, opening).Session
 	held := w.do(leader, q.acquire("refused", 0))
+	// What it is asked for next it must not find in what it has yet to apply.
+	w.until("it to have applied all that", func() bool { return cutOff.machine.known().applied >= held.Index })
 	w.part(cutOff)
 	w.until("it to miss the others", func() bool { id, _ := cutOff.Leader(); return id == "" })
 
