@@ -17,7 +17,7 @@ func checkerFaults() []fault {
 		},
 		{
 			name: "checker: what was withdrawn may come later", property: property,
-			file: "jepsen/model/model.go", old: "if !admitted || s.isBurnt(o.Grant) {", new: "if !admitted {",
+			file: "jepsen/model/model.go", old: "BinarySearch(s.burnt, o.Grant); burnt {", new: "BinarySearch(s.burnt, o.Grant); burnt && at < 0 {",
 			pkg: verdicts, test: "TestBadHistories",
 		},
 		{

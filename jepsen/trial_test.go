@@ -123,7 +123,7 @@ func (run *trial) clients() func(context.Context) judgement {
 	}
 	var result, said bytes.Buffer
 	cmd := run.rig.Client(context.Background(), "jepsen", "--endpoints", run.rig.Endpoints(), "--workload", run.workload, "--seed", fmt.Sprint(*seed),
-		"--time", lasts.String(), "--clients", "20", "--ttl", ttl, "--wait", "100ms", "--patience", "2s", "--out", filepath.Join(run.dir, "history"), "--json")
+		"--time", lasts.String(), "--clients", "12", "--ttl", ttl, "--wait", "100ms", "--patience", "2s", "--out", filepath.Join(run.dir, "history"), "--json")
 	cmd.Stdout, cmd.Stderr = &result, &said
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is told to it once its cluster is well again
 	if err := cmd.Start(); err != nil {

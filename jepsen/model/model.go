@@ -67,7 +67,11 @@ func (r Rules) Step(s State, o *history.Op) (State, bool) {
 func (r Rules) acquire(s State, o *history.Op) (State, bool) {
 	next, admitted := s.give(o)
 	if o.Code == history.Abandoned {
-		if !admitted || s.isBurnt(o.Grant) {
+		if at, burnt := slices.BinarySearch(s.burnt, o.Grant); burnt {
+			s.burnt = slices.Delete(slices.Clone(s.burnt), at, at+1) // it does not come again
+			return s, true
+		}
+		if !admitted {
 			return s, true
 		}
 		return next, true
@@ -231,14 +235,12 @@ func (s State) burn(o *history.Op) State {
 		s.grants = slices.Delete(slices.Clone(s.grants), at, at+1)
 		return s
 	}
+	if o.Status == history.Unknown {
+		return s // it may be given at any later time as well
+	}
 	at, _ := slices.BinarySearch(s.burnt, o.Grant)
 	s.burnt = slices.Insert(slices.Clone(s.burnt), at, o.Grant)
 	return s
-}
-
-func (s State) isBurnt(grant uint64) bool {
-	_, found := slices.BinarySearch(s.burnt, grant)
-	return found
 }
 
 func (s State) extended(o *history.Op) bool {

@@ -94,5 +94,3 @@ func names(nodes []*Node) (text string) {
 
 // stopPatience is how long a node may take to stop in good order.
 const stopPatience = 20 * time.Second
-
-func nothing() error { return nil }

@@ -34,11 +34,26 @@ func abandoned(h history.History) history.History {
 	return all
 }
 
-// settled is a part without what was withdrawn. If that has an order, so has the
-// part: what is given and taken away at once changes nothing. It is found much
-// sooner, and nearly always there.
+// settled is a part without what was withdrawn, but for what somebody may have seen
+// until then: sessions of which a token is shown that no answer has told. If that
+// has an order, so has the part: what is given and taken away at once changes
+// nothing. It is found much sooner, and nearly always there.
 func settled(part history.History) history.History {
-	return slices.DeleteFunc(slices.Clone(part), func(o history.Op) bool { return o.Code == history.Abandoned })
+	told := make(map[uint64]bool)
+	for i := range part {
+		for _, token := range part[i].Tokens {
+			told[token] = true
+		}
+	}
+	seen := make(map[uint64]bool)
+	for i := range part {
+		for _, h := range part[i].Holders {
+			if !told[h.Token] {
+				seen[h.Session] = true
+			}
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(part), func(o history.Op) bool { return o.Code == history.Abandoned && !seen[o.Session] })
 }
 
 // abandoned notes that an acquire that was withdrawn may be given until then. What
