@@ -123,13 +123,9 @@ func greet(w io.Writer, addresses []string) {
 // devPorts listens on the three ports, so that all addresses are known before
 // the first node starts. With port 0 each takes a free one.
 func devPorts(first string) (ports []*transport.Port, addresses []string, err error) {
-	host, text, err := net.SplitHostPort(first)
+	host, number, err := splitListen(first)
 	if err != nil {
-		return nil, nil, usage("--listen %s: not HOST:PORT", first)
-	}
-	number, err := strconv.ParseUint(text, 10, 16)
-	if err != nil {
-		return nil, nil, usage("--listen %s: %q is not a port", first, text)
+		return nil, nil, err
 	}
 	if last := number + (devNodes-1)*devPortsStep; last > math.MaxUint16 {
 		return nil, nil, usage("--listen %s: the last node would have port %d; leave room for +%d", first, last, (devNodes-1)*devPortsStep)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"os"
 	"strings"
 	"time"
 
@@ -119,6 +120,11 @@ func (f *jepsenFlags) check() error {
 func (f *jepsenFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err := f.check(); err != nil {
 		return err
+	}
+	if f.out != "" { // better now than when there is a history to be lost
+		if err := os.MkdirAll(f.out, 0o700); err != nil {
+			return usage("--out: %w", err)
+		}
 	}
 	if err := f.found(ctx); err != nil {
 		return err

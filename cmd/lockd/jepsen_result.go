@@ -18,8 +18,8 @@ import (
 // A jepsenResult is what jepsen found, for scripts.
 type jepsenResult struct {
 	Verdict    string         `json:"verdict"`
-	Seed       uint64         `json:"seed"`
-	Began      time.Time      `json:"began"` // the history's time 0
+	Seed       uint64         `json:"seed,omitzero"`  // a history that was recorded before does not tell
+	Began      time.Time      `json:"began,omitzero"` // the history's time 0; nor this
 	Operations int            `json:"operations"`
 	Groups     int            `json:"groups"`    // of names, each judged by itself
 	Searched   int            `json:"searched"`  // operations that an order was looked for

@@ -67,15 +67,16 @@ func list(ctx context.Context, b lockapi.Backend, q lockapi.Query, asJSON bool, 
 	}
 }
 
-// row is one lock on one line: its first holder stands for all.
+// row is one lock on one line: its first holder stands for all. The counts are
+// of all, too: no more than fsm.ListedMax of them are listed.
 func row(w io.Writer, lock fsm.LockView) {
 	holder, token, held := "-", "-", "-"
 	if len(lock.Holders) > 0 {
 		h := lock.Holders[0]
 		holder, token, held = h.Label, h.Token.String(), shown(h.Held)
 	}
-	if more := len(lock.Holders) - 1; more > 0 {
-		holder += fmt.Sprintf(" and %d more", more)
+	if lock.Holds > 1 {
+		holder += fmt.Sprintf(" and %d more", lock.Holds-1)
 	}
-	fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\n", printable(lock.Name), printable(holder), token, held, len(lock.Waiters))
+	fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\n", printable(lock.Name), printable(holder), token, held, lock.Waits)
 }

@@ -142,6 +142,11 @@ func (f *runFlags) complete(given func(flag string) bool) error {
 		return usage("--grace %v: at most a quarter of --ttl, which is %v", f.grace.limit, longest)
 	}
 	if f.backend == "" || f.typedEndpoints {
+		b, err := f.dial() // sends nothing: it knows endpoints from what are none
+		if err != nil {
+			return err
+		}
+		_ = b.Close()
 		f.backend = remote.Scheme + "://" + strings.Join(f.endpoints, ",")
 	}
 	path, err := exec.LookPath(f.args[0])

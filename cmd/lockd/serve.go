@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"unicode"
@@ -141,12 +142,19 @@ func serve(ctx context.Context, f *serveFlags, stdout, stderr io.Writer) error {
 // check refuses what would work but should not: what cannot work, the parts
 // refuse themselves.
 func (f *serveFlags) check() error {
+	var missing []string
 	for _, required := range []struct{ flag, value string }{
 		{"node-id", f.config.ID}, {"data-dir", f.config.DataDir}, {"listen", f.config.Listen},
 	} {
 		if required.value == "" {
-			return usage("--%s is required", required.flag)
+			missing = append(missing, "--"+required.flag+" is required")
 		}
+	}
+	if missing != nil {
+		return usage("%s", strings.Join(missing, "\n"))
+	}
+	if _, _, err := splitListen(f.config.Listen); err != nil {
+		return err
 	}
 	if f.keyFile != "" {
 		key, err := readKey(f.keyFile, f.config.Logger)
@@ -168,6 +176,19 @@ func (f *serveFlags) check() error {
 		}
 	}
 	return nil
+}
+
+// splitListen takes --listen apart. It refuses what cannot be listened on
+// anywhere; whether it can be here, only who listens knows.
+func splitListen(address string) (host string, port uint64, err error) {
+	host, text, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", 0, usage("--listen %s: not HOST:PORT", address)
+	}
+	if port, err = strconv.ParseUint(text, 10, 16); err != nil {
+		return "", 0, usage("--listen %s: %q is not a port", address, text)
+	}
+	return host, port, nil
 }
 
 // inFlags says of a bad configuration which flags are wrong.
