@@ -45,7 +45,7 @@ unless --dir names one.
 
 It prints "ready endpoints=..." last, once a leader is elected. Ctrl-C ends it.`,
 		Example: `  lockd dev
-  lockd dev --dir ./data                   # keeps what is held, and its tokens
+  lockd dev --dir ./data                   # keeps what is held, and its tokens, for the same --listen
   lockd dev --listen 127.0.0.1:9000        # on 9000, 9010 and 9020`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -100,6 +100,9 @@ func dev(ctx context.Context, f *devFlags, stdout, stderr io.Writer) (err error)
 		}
 		nodes = append(nodes, s)
 	}
+	if err := moved(ctx, nodes, addresses); err != nil {
+		return err
+	}
 	for _, s := range nodes {
 		if err := s.node.WaitReady(ctx); err != nil {
 			return endOfDev(ctx, err)
@@ -107,6 +110,24 @@ func dev(ctx context.Context, f *devFlags, stdout, stderr io.Writer) (err error)
 	}
 	greet(stdout, addresses)
 	return endOfDev(ctx, awaitAny(ctx, nodes))
+}
+
+// moved refuses a cluster of --dir that began at other addresses: its nodes would
+// look for each other there for ever, and say nothing.
+func moved(ctx context.Context, nodes []*server, addresses []string) error {
+	for i, s := range nodes {
+		status, err := s.node.Status(ctx)
+		if err != nil {
+			return err
+		}
+		for _, member := range status.Nodes {
+			if member.ID == status.Node && member.Address != addresses[i] {
+				return usage("--listen %s: %s of the cluster in --dir is at %s, where the others look for it: "+
+					"--listen as it was, or another --dir", addresses[0], member.ID, member.Address)
+			}
+		}
+	}
+	return nil
 }
 
 // greet ends with the line that scripts wait for.

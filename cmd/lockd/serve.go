@@ -111,6 +111,9 @@ func serve(ctx context.Context, f *serveFlags, stdout, stderr io.Writer) error {
 	ctx, restore := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer restore()
 	port, err := transport.Listen(f.config.Listen, transport.Options{Logger: f.config.Logger})
+	if errors.Is(err, syscall.EADDRNOTAVAIL) { // not 64: a machine that starts may have it soon
+		return fmt.Errorf("%w: this machine does not have --listen's address; one that only others use goes into --advertise", err)
+	}
 	if err != nil {
 		return err
 	}
