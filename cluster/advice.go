@@ -11,13 +11,25 @@ import (
 // written.
 const damaged = "keep a copy of the directory for a report: this node cannot go on from it; what it acknowledged is on the other nodes"
 
+// staysOut is of a node whose data is gone or of another time. There is no command
+// that exchanges a member, so that it cannot join as a new one in its own place.
+const staysOut = "it cannot come back under this name as long as members cannot be replaced; the others go on without it"
+
+// An advisedError has its advice: who passes it on adds no second one.
+type advisedError struct{ error }
+
+func (a advisedError) Unwrap() error { return a.error }
+
 // advised adds to an error of the system what an operator can do about it. What it
-// does not know it leaves as it is.
+// does not know, and what has advice, it leaves as it is.
 func advised(err error) error {
 	advice := ""
+	var already advisedError
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &already):
+		return err
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		advice = "the disk is full: make room and start the node again; nothing that was acknowledged is lost"
 	case errors.Is(err, syscall.EROFS):
@@ -25,9 +37,9 @@ func advised(err error) error {
 	case errors.Is(err, fs.ErrPermission):
 		advice = "the user that runs the node must own its data directory and what is in it"
 	case errors.Is(err, syscall.EIO):
-		advice = "the disk is failing: replace it, and let the node join again with an empty directory as a new one"
+		advice = "the disk is failing: copy the directory, whole, to another one; if it cannot be read, " + staysOut
 	default:
 		return err
 	}
-	return fmt.Errorf("%w (%s)", err, advice)
+	return advisedError{fmt.Errorf("%w (%s)", err, advice)}
 }

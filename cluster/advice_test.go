@@ -25,13 +25,16 @@ func TestAdvice(t *testing.T) {
 		{syscall.EROFS, "mounted read-only"},
 		{syscall.EACCES, "must own"},
 		{fs.ErrPermission, "must own"},
-		{syscall.EIO, "replace it"},
+		{syscall.EIO, "copy the directory"},
 		{errors.New("else"), ""},
 	} {
 		wrapped := fmt.Errorf("writing: %w", &os.PathError{Op: "write", Path: "raft.db", Err: c.err})
 		got := advised(wrapped)
 		if !errors.Is(got, c.err) || !strings.Contains(got.Error(), c.says) || c.says == "" && got != wrapped {
 			t.Errorf("%v: %v", c.err, got)
+		}
+		if again := advised(fmt.Errorf("opening: %w", got)).Error(); again != "opening: "+got.Error() {
+			t.Errorf("advised twice: %s", again)
 		}
 	}
 	if advised(nil) != nil {

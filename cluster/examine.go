@@ -133,7 +133,7 @@ func judgeMember(m fsm.Member, peer transport.Identity, address string) refusal 
 	switch {
 	case replaced(m, peer):
 		return refusal{refusedReplaced, fmt.Sprintf("knows the member %s with another data directory (instance %v, not %v): "+
-			"the disk was wiped, restored or exchanged; take the member out of the cluster and let it join as a new one",
+			"the disk was wiped, restored or exchanged; start it on the directory that it had, or "+staysOut,
 			m.ID, instance(m.Instance), instance(peer.Instance))}
 	case m.Address != "" && m.Address != address:
 		return refusal{refusedMoved, fmt.Sprintf("knows the member %s at %s, not at %s: "+

@@ -78,7 +78,7 @@ func (o *former) judge(peer transport.Identity) refusal {
 		return judgeMember(m, peer, m.Address)
 	case clusterID(peer.Cluster) != me:
 		return refusal{refusedReplaced, fmt.Sprintf("knows the member %s with this very data directory, which says that it is of no cluster: "+
-			"it was restored from before; take the member out of the cluster and let it join as a new one", m.ID)}
+			"it was restored from before; "+staysOut, m.ID)}
 	}
 	return refusal{}
 }

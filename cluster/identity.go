@@ -131,7 +131,7 @@ func (me *identity) create(id string) error {
 	for _, name := range []string{storeFile, logDir, snapshotDir} {
 		if _, err := os.Lstat(filepath.Join(me.dir, name)); err == nil {
 			return fmt.Errorf("cluster: data directory %s has %s but no %s: part of it was lost; "+
-				"restore it whole, or empty it and let the node join as a new one", me.dir, name, identityFile)
+				"put that back as it was when the node stopped, or "+staysOut, me.dir, name, identityFile)
 		}
 	}
 	return me.save(saved{Version: identityVersion, ref: ref{ID: id, Instance: instance(randomNonce())}})

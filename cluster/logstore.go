@@ -38,7 +38,7 @@ func openLog(dir string, me saved) (*raftlog.Log, error) {
 // errMissing is about a part of a data directory that others may rely on.
 func errMissing(part string) error {
 	return fmt.Errorf("%s is missing, though this node may have acknowledged what was in it (a partly wiped disk): "+
-		"empty the directory and let the node join as a new one", part)
+		"put it back as it was when the node stopped, or "+staysOut, part)
 }
 
 // mark is the instance as the log has it.
