@@ -102,8 +102,8 @@ func badNodes(t *testing.T) []refusal {
 		}), "exit 1", "keep a copy"},
 		{"an identity that is no JSON", damage("identity.json", func(b []byte) []byte { return b[:len(b)/2] }), "exit 1", "keep a copy"},
 		{"an identity that is empty", damage("identity.json", func([]byte) []byte { return nil }), "exit 1", "keep a copy"},
-		{"a directory of which the votes are gone", without("raft.db"), "exit 1", "empty the directory"},
-		{"a directory of which the log is gone", without("log"), "exit 1", "empty the directory"},
+		{"a directory of which the votes are gone", without("raft.db"), "exit 1", "put it back as it was"},
+		{"a directory of which the log is gone", without("log"), "exit 1", "put it back as it was"},
 		{"a log of which all is gone", without(segment), "exit 1", "keep a copy"},
 		{"a directory of another node", func(t *testing.T) (string, string) {
 			dir := lived(t, port)
