@@ -3,6 +3,7 @@ package cluster
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -72,6 +73,22 @@ func TestNobodyBelievesADamagedMeta(t *testing.T) {
 	}
 	if refused < len(good) {
 		t.Errorf("only %d of %d flipped bits were noticed", refused, len(good)*8)
+	}
+}
+
+// A slow reader finds the snapshot that it listed removed for newer ones.
+func TestANodeGoesOnWithoutASnapshotThatIsGone(t *testing.T) {
+	s := mustStorage(t, t.TempDir())
+	takeSnapshotOf(t, s, 5, 1)
+	list, err := s.snaps.List()
+	if err != nil {
+		t.Fatal(err)
+	}
+	takeSnapshotOf(t, s, 6, 1)
+	takeSnapshotOf(t, s, 7, 1)
+	s.running.Store(true)
+	if _, _, err := s.snaps.Open(list[0].ID); !errors.Is(err, fs.ErrNotExist) || s.guard.err() != nil {
+		t.Fatal(err, s.guard.err())
 	}
 }
 

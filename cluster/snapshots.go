@@ -128,7 +128,8 @@ func (p privateSnapshots) Create(version raft.SnapshotVersion, index, term uint6
 
 // Open reads all of a snapshot, and refuses one that is damaged. raft's goroutines
 // then have no state to go on from, or none to send to who needs one, so that such a
-// node stops.
+// node stops. One that is gone was removed for newer ones since it was listed, which
+// is no damage: raft lists them again.
 func (p privateSnapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
 	meta, content, err := p.FileSnapshotStore.Open(id)
 	if err == nil {
@@ -138,7 +139,7 @@ func (p privateSnapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, er
 		}
 		err = errors.Join(err, content.Close())
 	}
-	if p.running.Load() {
+	if p.running.Load() && !errors.Is(err, fs.ErrNotExist) {
 		err = p.guard.latch(fmt.Errorf("read snapshot %s: %w (%s)", id, err, damaged))
 	}
 	return nil, nil, err

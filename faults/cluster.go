@@ -202,6 +202,11 @@ func clusterFaults() []fault {
 			pkg: pkg, test: "TestNobodyBelievesADamagedMeta",
 		},
 		{
+			name: "node: a snapshot that was removed for newer ones is a failed disk", property: "a sound node does not stop",
+			file: "cluster/snapshots.go", old: "if p.running.Load() && !errors.Is(err, fs.ErrNotExist) {", new: "if p.running.Load() {",
+			pkg: pkg, test: "TestANodeGoesOnWithoutASnapshotThatIsGone",
+		},
+		{
 			name: "node: a log stands in for a snapshot that it does not go back to", property: "S4: nothing acknowledged is lost",
 			file: "cluster/logstore.go", old: "if first <= fallback(list)+1 {", new: "if true {",
 			pkg: pkg, test: "TestStorageRefusesADamagedSnapshotBeforeAGap",

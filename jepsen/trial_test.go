@@ -129,6 +129,10 @@ func (run *trial) clients() func(context.Context) judgement {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { // if nobody has waited for it
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
 	return func(ctx context.Context) (got judgement) {
 		stopping := context.AfterFunc(ctx, func() { _ = cmd.Process.Signal(os.Interrupt) })
 		defer stopping()

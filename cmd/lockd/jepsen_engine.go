@@ -52,7 +52,10 @@ func (f *jepsenFlags) engine(ctx context.Context, stderr io.Writer) (_ jepsenRes
 		return jepsenResult{}, fmt.Errorf("the resource: %w", err)
 	}
 	r := f.believed(beliefs, tally, wrong)
-	r.Began, r.Idle = record.Began(), time.Duration(e.Clock()-lastOf(beliefs)).Seconds()
+	r.Began = record.Began()
+	if len(beliefs) > 0 {
+		r.Idle = time.Duration(e.Clock() - lastOf(beliefs)).Seconds()
+	}
 	return r, nil
 }
 

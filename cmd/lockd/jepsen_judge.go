@@ -61,6 +61,9 @@ func (f *judgeFlags) run(path string, stdin io.Reader, stdout io.Writer) error {
 	if f.limit <= 0 {
 		return usage("--limit is longer than 0")
 	}
+	if err := f.spares(path); err != nil {
+		return err
+	}
 	h, err := f.read(path, stdin)
 	if err != nil {
 		return &exitError{exitFailure, fmt.Errorf("%s: %w", path, err)}
@@ -74,6 +77,24 @@ func (f *judgeFlags) run(path string, stdin io.Reader, stdout io.Writer) error {
 	}
 	if result.Verdict != verdict.Pass.String() {
 		return &exitError{exitFailure, f.why(len(h), judged)}
+	}
+	return nil
+}
+
+// spares refuses an --out in which FILE would be written over, by what was
+// understood of it.
+func (f *judgeFlags) spares(path string) error {
+	if f.out == "" || path == "-" {
+		return nil
+	}
+	given, err := os.Stat(path)
+	if err != nil {
+		return nil // who reads it tells
+	}
+	for _, name := range []string{"history.jsonl", "history.edn", "history.html"} {
+		if there, err := os.Stat(filepath.Join(f.out, name)); err == nil && os.SameFile(given, there) {
+			return usage("--out %s: %s would be written over; take another directory", f.out, path)
+		}
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ package rig
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -92,9 +93,18 @@ func (n *Nemesis) draw(together int) (drawn []Fault) {
 }
 
 // bout begins faults one after the other, holds them, and undoes them in reverse.
-func (n *Nemesis) bout(ctx context.Context, faults []Fault) error {
+// What was begun is undone, whatever fails.
+func (n *Nemesis) bout(ctx context.Context, faults []Fault) (err error) {
 	var undo []func() error
 	first := len(n.events)
+	defer func() {
+		for i := len(undo) - 1; i >= 0; i-- {
+			if failed := undo[i](); failed != nil {
+				err = errors.Join(err, fmt.Errorf("undo %s: %w", faults[i].Name, failed))
+			}
+			n.events[first+i].End = time.Since(n.start)
+		}
+	}()
 	for i, f := range faults {
 		if i > 0 { // not quite at one time
 			wait(ctx, time.Duration(n.rng.Int64N(int64(n.Hold/4)+1)))
@@ -111,12 +121,6 @@ func (n *Nemesis) bout(ctx context.Context, faults []Fault) error {
 		}
 	}
 	wait(ctx, n.Hold/4+time.Duration(n.rng.Int64N(int64(n.Hold*3/4)+1)))
-	for i := len(faults) - 1; i >= 0; i-- {
-		if err := undo[i](); err != nil {
-			return fmt.Errorf("undo %s: %w", faults[i].Name, err)
-		}
-		n.events[first+i].End = time.Since(n.start)
-	}
 	return nil
 }
 
