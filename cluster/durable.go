@@ -2,9 +2,11 @@ package cluster
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/lockd-io/lockd/cluster/raftlog"
 )
@@ -29,6 +31,41 @@ func makePrivateDir(dir string) error {
 	}
 	return os.Chmod(dir, 0o700)
 }
+
+// fitDir tells whether a node may have dir to itself, before anything in it or
+// about it is changed: there is nothing at dir, an empty directory, or a node's.
+// Were it /tmp, all others would be shut out of it.
+func fitDir(dir string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return fmt.Errorf("%s is no directory: %s", dir, anotherDir)
+	}
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	known := []string{identityFile + temporaryFile, lockFile, storeFile, logDir, snapshotDir, "lost+found"}
+	other := ""
+	for _, entry := range list {
+		switch name := entry.Name(); {
+		case name == identityFile:
+			return nil
+		case !slices.Contains(known, name):
+			other = name
+		}
+	}
+	if other != "" {
+		return fmt.Errorf("%s is not a node's, and not empty: it has %q, for one; %s", dir, other, anotherDir)
+	}
+	return nil
+}
+
+const anotherDir = "give the node a directory of its own, which is made if it is not there (nothing was changed)"
 
 // writeDurably replaces path by data: after a crash at any point there is the
 // old content or the new one, and after it returns nil there is the new one.

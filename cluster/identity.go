@@ -74,14 +74,19 @@ type identity struct {
 
 // openIdentity creates dir if need be, locks it against other processes and
 // reads or makes its identity. It refuses a directory that is in use, that
-// belongs to another id, or that has lost its identity file. Close unlocks it.
+// belongs to another id, that has lost its identity file, or that is not a node's
+// and not empty. Close unlocks it.
 func openIdentity(dir, id string) (*identity, error) { return openIdentityAt(dir, id, nil) }
 
 func openIdentityAt(dir, id string, step func(name string) error) (_ *identity, err error) {
 	if err := validID(id); err != nil {
 		return nil, fmt.Errorf("cluster: node id: %w", err)
 	}
-	if err := makePrivateDir(dir); err != nil {
+	err = fitDir(dir)
+	if err == nil {
+		err = makePrivateDir(dir)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("cluster: data directory: %w", err)
 	}
 	lock, err := lockDir(filepath.Join(dir, lockFile))

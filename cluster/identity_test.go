@@ -57,6 +57,38 @@ func TestIdentityLives(t *testing.T) {
 	}
 }
 
+// What is no node's is left as it is, mode and all.
+func TestDirectoryOfOthers(t *testing.T) {
+	dir := t.TempDir()
+	file, others, mounted := filepath.Join(dir, "file"), filepath.Join(dir, "others"), filepath.Join(dir, "mounted")
+	for path, mode := range map[string]fs.FileMode{others: 0o755, mounted: 0o755, filepath.Join(mounted, "lost+found"): 0o700} {
+		if err := os.MkdirAll(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, path := range []string{file, filepath.Join(others, "notes")} {
+		if err := os.WriteFile(path, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for path, text := range map[string]string{file: "is no directory", filepath.Join(file, "below"): "not a directory", others: `it has "notes"`} {
+		before, _ := os.Lstat(path)
+		_, err := openIdentity(path, "n1")
+		wantError(t, err, text)
+		if after, _ := os.Lstat(path); before != nil && after.Mode() != before.Mode() {
+			t.Errorf("%s had mode %v and has %v", path, before.Mode(), after.Mode())
+		}
+	}
+	if list, err := os.ReadDir(others); err != nil || len(list) != 1 {
+		t.Error(list, err)
+	}
+	mustIdentity(t, mounted, "n1").Close()
+	if err := os.WriteFile(filepath.Join(mounted, "notes"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	mustIdentity(t, mounted, "n1") // it is a node's now, with notes
+}
+
 func TestIdentityIsPrivate(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Chmod(dir, 0o755); err != nil {

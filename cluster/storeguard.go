@@ -72,10 +72,10 @@ func (g *guard) write(what string, op func() error) error {
 	}
 	g.writing.Add(1)
 	defer g.writing.Add(-1)
-	watch := time.AfterFunc(g.patience, func() {
+	dog := watch(g.patience, func() {
 		g.latch(fmt.Errorf("%s takes more than %v: the disk hangs", what, g.patience))
 	})
-	defer watch.Stop()
+	defer dog.stop()
 	if err := g.recovered(what, op); err != nil {
 		return g.latch(fmt.Errorf("%s: %w", what, err))
 	}

@@ -212,6 +212,21 @@ func clusterFaults() []fault {
 			pkg: pkg, test: "TestStorageRefusesADamagedSnapshotBeforeAGap",
 		},
 		{
+			name: "node: a stopped process is a hanging disk", property: "a sound node does not stop",
+			file: "cluster/watchdog.go", old: "late := !w.over && w.looks == watchLooks", new: "late := !w.over",
+			pkg: pkg, test: "TestStoppedProcessIsNoHangingDisk",
+		},
+		{
+			name: "node: a watchdog that was stopped looks on", property: "a sound node does not stop",
+			file: "cluster/watchdog.go", old: "if !w.over && !late {", new: "if !late {",
+			pkg: pkg, test: "TestStoppedWatchdogIsStill",
+		},
+		{
+			name: "node: any directory will do", property: "bad input is refused with nothing lost",
+			file: "cluster/durable.go", old: "case !slices.Contains(known, name):", new: "case !slices.Contains(known, name) && name == \"\":",
+			pkg: pkg, test: "TestDirectoryOfOthers",
+		},
+		{
 			name: "node: half a vote is that of an earlier term", property: "S1: one leader has all that is acknowledged",
 			file: "cluster/storeguard.go", old: "if string(key) == keyVoteTerm {", new: "if string(key) == keyVoteFor {",
 			pkg: pkg, test: "TestVoteIsNotAnEarlierTerms",

@@ -176,8 +176,8 @@ func sessionFaults() []fault {
 		},
 		{
 			name: "client: a fenced client goes on", property: "a session that another process took over is left alone",
-			file: "lockapi/client.go", old: "c.fenced = true",
-			new: "c.fenced = false", pkg: client, test: "TestFenced",
+			file: "lockapi/client.go", old: "errors.Is(c.current.cause(), ErrFenced)",
+			new: "errors.Is(c.current.cause(), ErrClosed)", pkg: client, test: "TestCloneIsFenced|TestFenced",
 		},
 	}
 }
@@ -262,11 +262,6 @@ func resumeFaults() []fault {
 			name: "resume: a clone that is not fenced", property: "a session is one process's",
 			file: "fsm/session.go", old: "case c.Op != OpResume && c.Incarnation != ss.incarnation:",
 			new: "case c.Op != OpResume && c.Incarnation > ss.incarnation:", pkg: client, test: "TestCloneIsFenced",
-		},
-		{
-			name: "resume: a clone opens a session of its own", property: "a session is one process's",
-			file: "lockapi/client.go", old: "case c.fenced:\n\t\treturn nil, ErrFenced",
-			new: "case c.fenced && false:\n\t\treturn nil, ErrFenced", pkg: client, test: "TestCloneIsFenced|TestFenced",
 		},
 		{
 			name: "resume: a loss is not kept for a session that attaches again", property: "S9: a loss is told until it is heard",

@@ -25,7 +25,6 @@ type Client struct {
 
 	mu      sync.Mutex // guards the fields below; never held while the Backend is called
 	current *session   // nil before the first acquire
-	fenced  bool       // another process lives this life now
 	filed   record     // what this client has written to its session file, or resumed from it
 	resumes fsm.Nonce  // the number of its resume, however often it was tried
 	closing bool
@@ -133,7 +132,7 @@ func (c *Client) summon() (*session, error) {
 	switch {
 	case c.closing:
 		return nil, ErrClosed
-	case c.fenced:
+	case c.fenced():
 		return nil, ErrFenced
 	case c.current != nil && c.current.cause() == nil:
 		return c.current, nil
@@ -149,13 +148,14 @@ func (c *Client) summon() (*session, error) {
 	return s, nil
 }
 
+// fenced tells whether another process lives this life now. It is read off the
+// session: a grant's end may be heard before anything else could be noted.
+func (c *Client) fenced() bool { // under mu
+	return c.current != nil && errors.Is(c.current.cause(), ErrFenced)
+}
+
 // ended is called by a session that is over.
 func (c *Client) ended(s *session, cause error) {
-	if errors.Is(cause, ErrFenced) {
-		c.mu.Lock()
-		c.fenced = true
-		c.mu.Unlock()
-	}
 	if !errors.Is(cause, ErrClosed) {
 		c.options.Logger.Warn("session ended", "session", s.number(), "cause", cause)
 	}

@@ -77,7 +77,7 @@ func (c *Client) resuming(ctx context.Context) (*session, <-chan resumption, err
 	switch {
 	case c.closing:
 		return nil, nil, ErrClosed
-	case c.fenced:
+	case c.fenced():
 		return nil, nil, ErrFenced
 	case c.current != nil && (c.current.cause() == nil || c.current.number() != 0):
 		return nil, nil, fmt.Errorf("%w: a session is resumed before the first acquire, and once", ErrInvalid)
@@ -96,7 +96,7 @@ func (c *Client) resuming(ctx context.Context) (*session, <-chan resumption, err
 // unresumed leaves the client as it may go on from a resume that has failed.
 func (c *Client) unresumed(ctx context.Context, s *session, err error) error {
 	c.mu.Lock()
-	if c.current == s && !c.fenced && !c.closing {
+	if c.current == s && !c.fenced() && !c.closing {
 		c.current = nil
 	}
 	c.mu.Unlock()

@@ -63,7 +63,7 @@ Every flag is also LOCKD_* in the environment and a key of the YAML file.`,
 	flags := command.Flags()
 	flags.SortFlags = false
 	flags.StringVar(&f.config.ID, "node-id", "", "name of the node in its cluster, for ever")
-	flags.StringVar(&f.config.DataDir, "data-dir", "", "directory of the node's own, which becomes 0700")
+	flags.StringVar(&f.config.DataDir, "data-dir", "", "directory of the node's own: empty or not there at first; it becomes 0700")
 	flags.StringVar(&f.config.Listen, "listen", "", "`HOST:PORT` to listen on")
 	flags.StringVar(&f.config.Advertise, "advertise", "", "`HOST:PORT` that others reach it by (default: --listen)")
 	flags.StringSliceVar(&f.config.Join, "join", nil, "`HOST:PORT,...` of other nodes; one that answers is enough")
