@@ -61,6 +61,21 @@ func checkerFaults() []fault {
 			pkg: verdicts, test: "TestForeignRegisters",
 		},
 		{
+			name: "checker: an order that is shown need not agree with the answers' times", property: property,
+			file: "jepsen/verdict/narrow.go", old: "case o.End() >= now:", new: "case o.End() > 0:",
+			pkg: verdicts, test: "TestNarrowedFindsNoOrderThatIsNone",
+		},
+		{
+			name: "checker: an order that is shown need not agree with the calls' times", property: property,
+			file: "jepsen/verdict/narrow.go", old: "now = max(now, o.Call)", new: "now = max(now, 0)",
+			pkg: verdicts, test: "TestNarrowedFindsNoOrderThatIsNone",
+		},
+		{
+			name: "checker: what explains others is not in the order that is shown", property: property,
+			file: "jepsen/verdict/explain.go", old: "w.note(u)", new: "_ = u",
+			pkg: verdicts, test: "TestNarrowedFindsTheWitnesssOrder",
+		},
+		{
 			name: "checker: out of time is a pass", property: property,
 			file: "jepsen/verdict/linear.go", old: "out.Verdict = Undecided", new: "out.Verdict = Pass",
 			pkg: verdicts, test: "TestUndecided",

@@ -9,10 +9,10 @@ import (
 
 // figures are how much was tried.
 type figures struct {
-	operations, searched, witnessed, expired int
-	reigns, installed, lives, compared       int
-	faults                                   int
-	kinds                                    map[string]int
+	operations, searched, shown, witnessed, expired int
+	reigns, installed, lives, compared              int
+	faults                                          int
+	kinds                                           map[string]int
 }
 
 func (f *figures) fault(name string) {
@@ -26,6 +26,7 @@ func (f *figures) fault(name string) {
 func (f *figures) add(more *figures) {
 	f.operations += more.operations
 	f.searched += more.searched
+	f.shown += more.shown
 	f.witnessed += more.witnessed
 	f.expired += more.expired
 	f.reigns += more.reigns
@@ -40,9 +41,9 @@ func (f *figures) add(more *figures) {
 }
 
 func (f *figures) String() string {
-	return fmt.Sprintf("%d operations, %d of them searched, %d by their positions; %d sessions expired; %d faults of %d kinds, %d power cuts of all nodes; "+
+	return fmt.Sprintf("%d operations, %d of them searched (%d with an order shown), %d by their positions; %d sessions expired; %d faults of %d kinds, %d power cuts of all nodes; "+
 		"%d lives of nodes, %d reigns, %d snapshots installed; %d states compared",
-		f.operations, f.searched, f.witnessed, f.expired, f.faults, len(f.kinds), f.kinds["power fails everywhere"],
+		f.operations, f.searched, f.shown, f.witnessed, f.expired, f.faults, len(f.kinds), f.kinds["power fails everywhere"],
 		f.lives, f.reigns, f.installed, f.compared)
 }
 

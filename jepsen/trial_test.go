@@ -40,6 +40,7 @@ type judgement struct {
 	Began      time.Time
 	Operations int
 	Searched   int
+	Shown      int
 	Witnessed  int
 	Expired    int
 	Outcomes   map[string]int
@@ -91,7 +92,7 @@ func (run *trial) under(ctx context.Context, all *figures, trouble func(context.
 		t.Error(err)
 	}
 	sum := figures{
-		operations: got.Operations, searched: got.Searched, witnessed: got.Witnessed, expired: got.Expired,
+		operations: got.Operations, searched: got.Searched, shown: got.Shown, witnessed: got.Witnessed, expired: got.Expired,
 		reigns: told.Reigns, installed: told.Installed, lives: told.Lives, compared: agreed.Entries,
 	}
 	for _, e := range run.events {
@@ -123,7 +124,7 @@ func (run *trial) clients() func(context.Context) judgement {
 	}
 	var result, said bytes.Buffer
 	cmd := run.rig.Client(context.Background(), "jepsen", "--endpoints", run.rig.Endpoints(), "--workload", run.workload, "--seed", fmt.Sprint(*seed),
-		"--time", lasts.String(), "--clients", "12", "--ttl", ttl, "--wait", "100ms", "--patience", "2s", "--out", filepath.Join(run.dir, "history"), "--json")
+		"--time", lasts.String(), "--clients", "20", "--ttl", ttl, "--wait", "100ms", "--patience", "2s", "--out", filepath.Join(run.dir, "history"), "--json")
 	cmd.Stdout, cmd.Stderr = &result, &said
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is told to it once its cluster is well again
 	if err := cmd.Start(); err != nil {

@@ -23,6 +23,7 @@ type jepsenResult struct {
 	Operations int            `json:"operations"`
 	Groups     int            `json:"groups"`    // of names, each judged by itself
 	Searched   int            `json:"searched"`  // operations that an order was looked for
+	Shown      int            `json:"shown"`     // of these, whose order was found once that of their positions was tried
 	Witnessed  int            `json:"witnessed"` // operations that said where they took effect
 	Expired    int            `json:"expired"`   // sessions that nobody closed; those that were there at the end will
 	Outcomes   map[string]int `json:"outcomes"`
@@ -36,7 +37,7 @@ func (f *jepsenFlags) judge(h history.History, told error) (jepsenResult, verdic
 		judged.Verdict = verdict.Violated
 		judged.Findings = append(judged.Findings, witness.Findings...)
 	}
-	r := jepsenResult{Seed: f.load.Seed, Operations: len(h), Groups: judged.Parts, Searched: judged.Ops, Witnessed: witness.Ops,
+	r := jepsenResult{Seed: f.load.Seed, Operations: len(h), Groups: judged.Parts, Searched: judged.Ops, Shown: judged.Shown, Witnessed: witness.Ops,
 		Expired: h.Unclosed(), Outcomes: make(map[string]int), Findings: []string{}}
 	for i := range h {
 		what := string(h[i].Kind) + " " + string(h[i].Status)

@@ -42,10 +42,15 @@ func (w *witness) takeAfter(others []*history.Op, o *history.Op) bool {
 	}
 	w.state = next
 	for _, u := range others {
+		w.note(u)
 		w.forget(u)
 	}
+	w.note(o)
 	return true
 }
+
+// note remembers that o was taken now.
+func (w *witness) note(o *history.Op) { w.taken[placeOf(o)] = len(w.taken) }
 
 // after is the state in which o has had its effect, after some others.
 func (w *witness) after(others []*history.Op, o *history.Op) (model.State, bool) {
@@ -62,6 +67,7 @@ func (w *witness) step(o *history.Op) bool {
 	next, ok := w.rules.Step(w.state, o)
 	if ok {
 		w.state = next
+		w.note(o)
 	}
 	return ok
 }

@@ -33,7 +33,18 @@ const findingsMax = 20
 // and half of a session's locks that outlive it. A service that lies about its
 // positions deceives it, and not the search.
 func Witnessed(h history.History) Witness {
-	w := witness{spans: spans(h), alive: make(map[uint64]history.Position), held: make(map[uint64]history.Position), alone: alone(h), doubts: make(map[string][]doubt)}
+	w, ops := witnessOf(h)
+	out := Witness{Verdict: Pass, Ops: ops, Findings: w.found}
+	if len(w.found) > 0 {
+		out.Verdict = Violated
+	}
+	return out
+}
+
+// witnessOf is the witness once it has taken a history of which so many operations
+// say where they took effect.
+func witnessOf(h history.History) (w *witness, positions int) {
+	w = &witness{taken: make(map[place]int), spans: spans(h), alive: make(map[uint64]history.Position), held: make(map[uint64]history.Position), alone: alone(h), doubts: make(map[string][]doubt)}
 	var ops []*history.Op
 	for i := range h {
 		o := &h[i]
@@ -61,11 +72,7 @@ func Witnessed(h history.History) Witness {
 		w.idle(o)
 		w.take(o)
 	}
-	out := Witness{Verdict: Pass, Ops: len(ops), Findings: w.found}
-	if len(w.found) > 0 {
-		out.Verdict = Violated
-	}
-	return out
+	return w, len(ops)
 }
 
 // position is where an operation took effect. What is only looked at is as of the
@@ -86,6 +93,7 @@ type witness struct {
 	held    map[uint64]history.Position // where a token is last seen to be held
 	alone   map[string]bool             // names that are only wanted by themselves
 	doubts  map[string][]doubt
+	taken   map[place]int // in which order
 	found   []Finding
 }
 
