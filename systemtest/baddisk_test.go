@@ -143,6 +143,11 @@ func badNodes(t *testing.T) []refusal {
 			defer p.kill()
 			return command(lonely(dir, freePorts(t, 1)[0])...)(t)
 		}, "exit 1", "another process"},
+		{"a directory of others", func(t *testing.T) (string, string) {
+			dir := t.TempDir()
+			must(t, "touch", filepath.Join(dir, "notes"))
+			return command(lonely(dir, port)...)(t)
+		}, "exit 1", `it has "notes"`},
 		{"an unknown key", command("serve", "--config", config), "exit 64", `unknown key "listen-on"`},
 		{"an unknown flag", command("serve", "--listen-on", "x"), "exit 64", "unknown flag"},
 	}
