@@ -69,7 +69,7 @@ func (b *bout) work(t *testing.T, lasts time.Duration, more ...string) *clients 
 	}
 	args := append([]string{b.clients, "jepsen", "--endpoints", b.nodes.Endpoints(), "--workload", b.workload,
 		"--seed", fmt.Sprint(b.seed*100 + b.rounds), "--time", lasts.String(), "--clients", "12", "--ttl", sessionTTL.String(),
-		"--patience", patience.String(), "--limit", searchMax, "--json"}, more...)
+		"--patience", patience.String(), "--search-time", searchMax, "--json"}, more...)
 	c := &clients{cmd: b.nodes.Among(context.Background(), args...)}
 	c.cmd.Stdout, c.cmd.Stderr = &c.result, &c.said
 	if err := c.cmd.Start(); err != nil {

@@ -83,7 +83,7 @@ checkers, and a picture of the part that has no order. Ctrl-C judges what there 
 // judging are the flags of whatever judges a history.
 func (f *jepsenFlags) judging(flags *pflag.FlagSet) {
 	flags.StringVar(&f.out, "out", "", "`DIR` for the history, and a picture of what has no order")
-	flags.DurationVar(&f.limit, "limit", 2*time.Minute, "of the search for an order, for each group of names")
+	flags.DurationVar(&f.limit, "search-time", 2*time.Minute, "at most, for an order of each group of names")
 	flags.BoolVar(&f.asJSON, "json", false, "one JSON object")
 }
 
@@ -102,7 +102,7 @@ func (f *jepsenFlags) check() error {
 	case f.first < 1:
 		return usage("--first-client %d: 1 at least", f.first)
 	case f.load.Time <= 0 || f.load.Wait <= 0 || f.load.Patience <= 0 || f.limit <= 0:
-		return usage("--time, --wait, --patience and --limit are longer than 0")
+		return usage("--time, --wait, --patience and --search-time are longer than 0")
 	}
 	if err := checkTTL(f.load.TTL); err != nil {
 		return err

@@ -59,7 +59,7 @@ time, or if FILE is no history.`,
 
 func (f *judgeFlags) run(path string, stdin io.Reader, stdout io.Writer) error {
 	if f.limit <= 0 {
-		return usage("--limit is longer than 0")
+		return usage("--search-time is longer than 0")
 	}
 	if err := f.spares(path); err != nil {
 		return err
@@ -105,7 +105,7 @@ func (f *judgeFlags) why(operations int, judged verdict.Linear) error {
 	case operations == 0:
 		return errors.New("there is nothing in it to judge")
 	case judged.Verdict == verdict.Undecided:
-		return errors.New("no order was found in time, nor that there is none: raise --limit, or record no more than some seconds of each name")
+		return errors.New("no order was found in time, nor that there is none: raise --search-time, or record no more than some seconds of each name")
 	case f.out == "":
 		return errors.New("the history is not one that a lock service may have; --out DIR draws it")
 	case judged.Drawn():

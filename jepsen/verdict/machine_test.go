@@ -220,7 +220,7 @@ func (c *client) hearAnswer() {
 	if r.Status != fsm.StatusOK {
 		code := codesOf[r.Status]
 		if code == "" {
-			code = fmt.Sprintf("status_%d", r.Status)
+			code = r.Status.String()
 		}
 		c.w.record(o, history.Fail, code)
 		return

@@ -153,7 +153,7 @@ func (c *client) returned(o *history.Op, r fsm.Result, err error) (known bool) {
 	default:
 		code := codes[r.Status]
 		if code == "" {
-			code = fmt.Sprintf("status_%d", r.Status)
+			code = r.Status.String()
 		}
 		o.At = at(r)
 		c.load.record.Return(o, history.Fail, code)
