@@ -21,9 +21,9 @@ type Config struct {
 	// that was first opened under another id is refused.
 	ID string
 
-	// DataDir holds the log, the snapshots and the identity. It is created,
-	// readable by its owner only, and locked: two processes cannot share it.
-	// Required.
+	// DataDir holds the log, the snapshots and the identity, and nothing of others:
+	// one that is neither empty nor a node's is refused. It is created, readable by
+	// its owner only, and locked: two processes cannot share it. Required.
 	DataDir string
 
 	// Listen is the HOST:PORT to listen on. Required unless Port is given.

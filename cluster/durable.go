@@ -32,9 +32,9 @@ func makePrivateDir(dir string) error {
 	return os.Chmod(dir, 0o700)
 }
 
-// fitDir tells whether a node may have dir to itself, before anything in it or
-// about it is changed: there is nothing at dir, an empty directory, or a node's.
-// Were it /tmp, all others would be shut out of it.
+// fitDir refuses a dir that a node may not have to itself, before anything in it or
+// about it is changed: were it /tmp, all others would be shut out of it. A node may
+// have an empty directory, a node's, or what is not there yet.
 func fitDir(dir string) error {
 	info, err := os.Stat(dir)
 	switch {
@@ -49,6 +49,7 @@ func fitDir(dir string) error {
 	if err != nil {
 		return err
 	}
+	// What a node that died before it had an identity leaves, and what create explains.
 	known := []string{identityFile + temporaryFile, lockFile, storeFile, logDir, snapshotDir, "lost+found"}
 	other := ""
 	for _, entry := range list {

@@ -58,7 +58,7 @@ func TestStoppedProcessIsNoHangingDisk(t *testing.T) {
 	}
 	says("writing")
 	signal(syscall.SIGSTOP)
-	time.Sleep(patience + patience/watchLooks)
+	time.Sleep(patience + patience/watchLooks) // the pause is what is tested
 	signal(syscall.SIGCONT)
 	time.Sleep(patience / watchLooks) // whoever barks does so now
 	fmt.Fprintln(in, "go on")

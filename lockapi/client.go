@@ -154,13 +154,6 @@ func (c *Client) fenced() bool { // under mu
 	return c.current != nil && errors.Is(c.current.cause(), ErrFenced)
 }
 
-// ended is called by a session that is over.
-func (c *Client) ended(s *session, cause error) {
-	if !errors.Is(cause, ErrClosed) {
-		c.options.Logger.Warn("session ended", "session", s.number(), "cause", cause)
-	}
-}
-
 // wrapped gives err its context: what was done, to which name.
 func wrapped(did, name string, err error) error {
 	switch {

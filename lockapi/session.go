@@ -243,7 +243,9 @@ func (s *session) end(cause error) {
 	}
 	s.unlock()
 	s.cancel(cause)
-	s.client.ended(s, cause)
+	if !errors.Is(cause, ErrClosed) {
+		s.client.options.Logger.Warn("session ended", "session", s.number(), "cause", cause)
+	}
 }
 
 // close ends the session at the machine. Grants end first, because the machine

@@ -22,14 +22,14 @@ import (
 // A jepsenFlags is the command line of jepsen.
 type jepsenFlags struct {
 	clientFlags
-	load     workload.Load
-	workload string
-	prefix   string
-	out      string
-	limit    time.Duration
-	asJSON   bool
-	resource string // of the workload engine; "" is one of its own
-	first    int
+	load       workload.Load
+	workload   string
+	prefix     string
+	out        string
+	searchTime time.Duration
+	asJSON     bool
+	resource   string // of the workload engine; "" is one of its own
+	first      int
 }
 
 func newJepsen() *cobra.Command {
@@ -83,7 +83,7 @@ checkers, and a picture of the part that has no order. Ctrl-C judges what there 
 // judging are the flags of whatever judges a history.
 func (f *jepsenFlags) judging(flags *pflag.FlagSet) {
 	flags.StringVar(&f.out, "out", "", "`DIR` for the history, and a picture of what has no order")
-	flags.DurationVar(&f.limit, "search-time", 2*time.Minute, "at most, for an order of each group of names")
+	flags.DurationVar(&f.searchTime, "search-time", 2*time.Minute, "how long to look for an order of each group of names")
 	flags.BoolVar(&f.asJSON, "json", false, "one JSON object")
 }
 
@@ -101,7 +101,7 @@ func (f *jepsenFlags) check() error {
 		return usage("--resource is of --workload %s", workload.EngineName)
 	case f.first < 1:
 		return usage("--first-client %d: 1 at least", f.first)
-	case f.load.Time <= 0 || f.load.Wait <= 0 || f.load.Patience <= 0 || f.limit <= 0:
+	case f.load.Time <= 0 || f.load.Wait <= 0 || f.load.Patience <= 0 || f.searchTime <= 0:
 		return usage("--time, --wait, --patience and --search-time are longer than 0")
 	}
 	if err := checkTTL(f.load.TTL); err != nil {

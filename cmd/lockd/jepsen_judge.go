@@ -58,7 +58,7 @@ time, or if FILE is no history.`,
 }
 
 func (f *judgeFlags) run(path string, stdin io.Reader, stdout io.Writer) error {
-	if f.limit <= 0 {
+	if f.searchTime <= 0 {
 		return usage("--search-time is longer than 0")
 	}
 	if err := f.spares(path); err != nil {

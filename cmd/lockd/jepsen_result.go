@@ -23,7 +23,7 @@ type jepsenResult struct {
 	Operations int            `json:"operations"`
 	Groups     int            `json:"groups"`    // of names, each judged by itself
 	Searched   int            `json:"searched"`  // operations that an order was looked for
-	Shown      int            `json:"shown"`     // of these, whose order was found once that of their positions was tried
+	Shown      int            `json:"shown"`     // of these, found in order only once that of their positions was tried
 	Witnessed  int            `json:"witnessed"` // operations that said where they took effect
 	Expired    int            `json:"expired"`   // sessions that nobody closed; those that were there at the end will
 	Outcomes   map[string]int `json:"outcomes"`
@@ -32,7 +32,7 @@ type jepsenResult struct {
 }
 
 func (f *jepsenFlags) judge(h history.History, told error) (jepsenResult, verdict.Linear) {
-	judged, witness := verdict.Linearizable(h, f.limit), verdict.Witnessed(h)
+	judged, witness := verdict.Linearizable(h, f.searchTime), verdict.Witnessed(h)
 	if witness.Verdict == verdict.Violated {
 		judged.Verdict = verdict.Violated
 		judged.Findings = append(judged.Findings, witness.Findings...)

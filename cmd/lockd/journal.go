@@ -5,11 +5,21 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"path/filepath"
 
 	"github.com/lockd-io/lockd/cluster"
 	"github.com/lockd-io/lockd/fsm"
 	"github.com/lockd-io/lockd/jepsen/history"
 )
+
+// within tells whether a file is in a directory, or below; neither need be there.
+func within(file, dir string) bool {
+	if file == "" {
+		return false
+	}
+	below, err := filepath.Rel(dir, file)
+	return err == nil && filepath.IsLocal(below)
+}
 
 // keepJournal has the node append each state that it comes to to a file, if there
 // is to be one. Each is written at once, so that a killed process has left all of

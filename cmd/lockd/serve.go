@@ -78,7 +78,7 @@ Every flag is also LOCKD_* in the environment and a key of the YAML file.`,
 	flags.Int64Var(&f.config.SnapshotBytes, "snapshot-bytes", 0, "bytes of log between snapshots (default 64 MiB)")
 	flags.DurationVar(&f.config.SnapshotInterval, "snapshot-interval", 0, "snapshot at least this often when anything happens")
 	flags.Uint64Var(&f.config.TrailingLogs, "trailing-logs", 0, "log entries kept behind a snapshot (default 1024)")
-	flags.StringVar(&f.journal, "journal", "", "append a hash of each state to this `FILE`, to be compared with other nodes'")
+	flags.StringVar(&f.journal, "journal", "", "append a hash of each state to this `FILE`, outside --data-dir, to be compared with other nodes'")
 	f.log.add(command, "info")
 	return command
 }
@@ -158,6 +158,9 @@ func (f *serveFlags) check() error {
 	}
 	if _, _, err := splitListen(f.config.Listen); err != nil {
 		return err
+	}
+	if within(f.journal, f.config.DataDir) {
+		return usage("--journal %s lies in --data-dir, which is the node's alone: keep it elsewhere", f.journal)
 	}
 	if f.keyFile != "" {
 		key, err := readKey(f.keyFile, f.config.Logger)

@@ -33,7 +33,7 @@ const drift = 0.01
 // as Lowe has it (porcupine). What it finds is an order by times and answers alone:
 // a service that lies about positions is judged by what it does. They are looked at
 // where the search takes long, to show it an order to try; see narrowed. limit is
-// for each part of the history.
+// for the search of each part; the two tries before it take a tenth of that each.
 func Linearizable(h history.History, limit time.Duration) Linear {
 	if err := h.Validate(); err != nil {
 		return Linear{Verdict: Violated, Findings: []Finding{{What: "no history: " + err.Error()}}}

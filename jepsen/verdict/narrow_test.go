@@ -18,8 +18,8 @@ func splitOf(h history.History) ([]history.History, map[place]int) {
 	return split, w.taken
 }
 
-// What has no order has none in less time, whatever the witness took, and in
-// whatever order.
+// A part that has no order has none when it is narrowed either, whatever is said to
+// have been taken, in whatever order.
 func TestNarrowedFindsNoOrderThatIsNone(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for name, h := range histories(t, "bad") {

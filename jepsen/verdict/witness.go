@@ -44,7 +44,10 @@ func Witnessed(h history.History) Witness {
 // witnessOf is the witness once it has taken a history of which so many operations
 // say where they took effect.
 func witnessOf(h history.History) (w *witness, positions int) {
-	w = &witness{taken: make(map[place]int), spans: spans(h), alive: make(map[uint64]history.Position), held: make(map[uint64]history.Position), alone: alone(h), doubts: make(map[string][]doubt)}
+	w = &witness{
+		spans: spans(h), alive: make(map[uint64]history.Position), held: make(map[uint64]history.Position),
+		alone: alone(h), doubts: make(map[string][]doubt), taken: make(map[place]int),
+	}
 	var ops []*history.Op
 	for i := range h {
 		o := &h[i]
