@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/lockd-io/lockd/cluster/raftlog"
 )
@@ -34,7 +33,7 @@ func makePrivateDir(dir string) error {
 
 // fitDir refuses a dir that a node may not have to itself, before anything in it or
 // about it is changed: were it /tmp, all others would be shut out of it. A node may
-// have an empty directory, a node's, or what is not there yet.
+// have what is not there yet, an empty directory, or one with its identity.
 func fitDir(dir string) error {
 	info, err := os.Stat(dir)
 	switch {
@@ -49,18 +48,28 @@ func fitDir(dir string) error {
 	if err != nil {
 		return err
 	}
-	// What a node that died before it had an identity leaves, and what create explains.
-	known := []string{identityFile + temporaryFile, lockFile, storeFile, logDir, snapshotDir, "lost+found"}
-	other := ""
+	part, other := "", ""
 	for _, entry := range list {
-		switch name := entry.Name(); {
-		case name == identityFile:
-			return nil
-		case !slices.Contains(known, name):
+		switch name := entry.Name(); name {
+		case identityFile:
+			_, err := readIdentity(dir)
+			return err
+		case storeFile, logDir, snapshotDir:
+			part = name
+		case "lost+found":
+		case lockFile, identityFile + temporaryFile: // of a node that died before it had an identity
+			if !entry.Type().IsRegular() {
+				other = name
+			}
+		default:
 			other = name
 		}
 	}
-	if other != "" {
+	switch {
+	case part == storeFile || part != "" && other == "":
+		return fmt.Errorf("%s has %s but no %s: part of it was lost; "+
+			"put that back as it was when the node stopped, or "+staysOut, dir, part, identityFile)
+	case other != "":
 		return fmt.Errorf("%s is not a node's, and not empty: it has %q, for one; %s", dir, other, anotherDir)
 	}
 	return nil

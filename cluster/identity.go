@@ -131,14 +131,9 @@ func (me *identity) persist() error {
 	return raftlog.SyncDir(me.dir)
 }
 
-// create makes the identity of a directory that has none and is empty.
+// create makes the identity of a directory that has none; fitDir has seen that no
+// other part of a node is there.
 func (me *identity) create(id string) error {
-	for _, name := range []string{storeFile, logDir, snapshotDir} {
-		if _, err := os.Lstat(filepath.Join(me.dir, name)); err == nil {
-			return fmt.Errorf("cluster: data directory %s has %s but no %s: part of it was lost; "+
-				"put that back as it was when the node stopped, or "+staysOut, me.dir, name, identityFile)
-		}
-	}
 	return me.save(saved{Version: identityVersion, ref: ref{ID: id, Instance: instance(randomNonce())}})
 }
 

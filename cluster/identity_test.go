@@ -60,18 +60,22 @@ func TestIdentityLives(t *testing.T) {
 // What is no node's is left as it is, mode and all.
 func TestDirectoryOfOthers(t *testing.T) {
 	dir := t.TempDir()
-	file, others, mounted := filepath.Join(dir, "file"), filepath.Join(dir, "others"), filepath.Join(dir, "mounted")
-	for path, mode := range map[string]fs.FileMode{others: 0o755, mounted: 0o755, filepath.Join(mounted, "lost+found"): 0o700} {
-		if err := os.MkdirAll(path, mode); err != nil {
+	at := func(names ...string) string { return filepath.Join(append([]string{dir}, names...)...) }
+	others, mounted := at("others"), at("mounted")
+	for _, path := range []string{others, at("mounted", "lost+found"), at("foreign"), at("locked", "lock"), at("lost", "log")} {
+		if err := os.MkdirAll(path, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, path := range []string{file, filepath.Join(others, "notes")} {
+	for _, path := range []string{at("file"), at("others", "notes"), at("foreign", identityFile)} {
 		if err := os.WriteFile(path, nil, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for path, text := range map[string]string{file: "is no directory", filepath.Join(file, "below"): "not a directory", others: `it has "notes"`} {
+	for path, text := range map[string]string{
+		at("file"): "is no directory", at("file", "below"): "not a directory", others: `it has "notes"`,
+		at("foreign"): "damaged", at("locked"): `it has "lock"`, at("lost"): "part of it was lost",
+	} {
 		before, _ := os.Lstat(path)
 		_, err := openIdentity(path, "n1")
 		wantError(t, err, text)
@@ -83,7 +87,7 @@ func TestDirectoryOfOthers(t *testing.T) {
 		t.Error(list, err)
 	}
 	mustIdentity(t, mounted, "n1").Close()
-	if err := os.WriteFile(filepath.Join(mounted, "notes"), nil, 0o644); err != nil {
+	if err := os.WriteFile(at("mounted", "notes"), nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	mustIdentity(t, mounted, "n1") // it is a node's now, with notes

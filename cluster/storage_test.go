@@ -187,6 +187,7 @@ func TestStorageSnapshots(t *testing.T) {
 
 func TestStorageOfAnInterruptedCreation(t *testing.T) {
 	dir := t.TempDir()
+	mustIdentity(t, dir, "n1").Close() // it comes first
 	if err := os.WriteFile(filepath.Join(dir, storeFile+temporaryFile), []byte("rubbish"), 0o600); err != nil {
 		t.Fatal(err)
 	}

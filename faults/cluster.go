@@ -223,7 +223,7 @@ func clusterFaults() []fault {
 		},
 		{
 			name: "node: any directory will do", property: "bad input is refused with nothing lost",
-			file: "cluster/durable.go", old: "case !slices.Contains(known, name):", new: "case !slices.Contains(known, name) && name == \"\":",
+			file: "cluster/durable.go", old: "default:\n\t\t\tother = name", new: "default:\n\t\t\tother = \"\"",
 			pkg: pkg, test: "TestDirectoryOfOthers",
 		},
 		{

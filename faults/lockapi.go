@@ -176,8 +176,13 @@ func sessionFaults() []fault {
 		},
 		{
 			name: "client: a fenced client goes on", property: "a session that another process took over is left alone",
-			file: "lockapi/client.go", old: "errors.Is(c.current.cause(), ErrFenced)",
-			new: "errors.Is(c.current.cause(), ErrClosed)", pkg: client, test: "TestCloneIsFenced|TestFenced",
+			file: "lockapi/client.go", old: "case errors.Is(cause, ErrFenced):",
+			new: "case errors.Is(cause, ErrClosed):", pkg: client, test: "TestCloneIsFenced",
+		},
+		{
+			name: "client: a client looks twice at whether it is fenced", property: "a session that another process took over is left alone",
+			file: "lockapi/client.go", old: "case cause == nil:",
+			new: "case c.current.cause() == nil:", pkg: client, test: "TestFencedClientBeginsNothing",
 		},
 	}
 }

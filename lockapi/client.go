@@ -129,13 +129,16 @@ func (c *Client) session(ctx context.Context) (*session, error) {
 func (c *Client) summon() (*session, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	switch {
-	case c.closing:
+	if c.closing {
 		return nil, ErrClosed
-	case c.fenced():
-		return nil, ErrFenced
-	case c.current != nil && c.current.cause() == nil:
-		return c.current, nil
+	}
+	if c.current != nil {
+		switch cause := c.current.cause(); { // looked at once: it may end in between
+		case cause == nil:
+			return c.current, nil
+		case errors.Is(cause, ErrFenced):
+			return nil, ErrFenced
+		}
 	}
 	rest := time.Duration(0)
 	if last := c.current; last != nil {

@@ -79,7 +79,7 @@ func (c *Client) resuming(ctx context.Context) (*session, <-chan resumption, err
 		return nil, nil, ErrClosed
 	case c.fenced():
 		return nil, nil, ErrFenced
-	case c.current != nil && (c.current.cause() == nil || c.current.number() != 0):
+	case c.current != nil && (c.current.cause() == nil || c.current.number() != 0): // also if it is fenced just now
 		return nil, nil, fmt.Errorf("%w: a session is resumed before the first acquire, and once", ErrInvalid)
 	case c.resumes == (fsm.Nonce{}):
 		c.resumes = randomNonce()

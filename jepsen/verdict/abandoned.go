@@ -57,14 +57,14 @@ func settled(part history.History) history.History {
 }
 
 // abandoned notes that an acquire that was withdrawn may be given until then. What
-// it returns is the withdrawal, at its position; nil if that is not told.
+// it returns is the withdrawal, at its position; nil if that is not known.
 func (w *witness) abandoned(o *history.Op) (over *history.Op) {
 	given, release := *o, *o
 	given.Status, given.Grant = history.Unknown, abandonedGrant+uint64(o.ID)
 	release.Kind, release.Grant = history.Release, given.Grant
 	w.unknown = append(w.unknown, &given)
 	w.doubt(o)
-	if o.At == nil {
+	if o.At == nil || o.Status == history.Unknown {
 		w.unknown = append(w.unknown, &release)
 		return nil
 	}

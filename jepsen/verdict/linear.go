@@ -45,14 +45,15 @@ func Linearizable(h history.History, limit time.Duration) Linear {
 	if len(out.Findings) > 0 {
 		out.Verdict = Violated
 	}
+	short := max(limit/10, 1) // 0 is for ever
 	for _, part := range split {
 		out.Ops += placed(part)
 		out.Parts++
 		m := modelOf(part)
-		if porcupine.CheckOperationsTimeout(m, operations(settled(part)), limit/10) == porcupine.Ok {
+		if porcupine.CheckOperationsTimeout(m, operations(settled(part)), short) == porcupine.Ok {
 			continue
 		}
-		if ops, agrees := narrowed(part, w.taken); agrees && porcupine.CheckOperationsTimeout(m, ops, limit/10) == porcupine.Ok {
+		if ops, agrees := narrowed(part, w.taken); agrees && porcupine.CheckOperationsTimeout(m, ops, short) == porcupine.Ok {
 			out.Shown += placed(part)
 			continue
 		}
@@ -65,7 +66,7 @@ func Linearizable(h history.History, limit time.Duration) Linear {
 			finding := Finding{What: "no order of what befell " + namesOf(part) + " explains its answers", Ops: idsOf(part)}
 			if out.model.Step == nil {
 				out.model, out.info = m, info
-				if f, found := firstOf(m, part, limit/10); found {
+				if f, found := firstOf(m, part, short); found {
 					out.info = f.marked()
 					why, by := against(part, &f.op)
 					finding = Finding{What: finding.What + "; " + f.String() + why, Ops: append([]int{f.op.ID}, by...)}

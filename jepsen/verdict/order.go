@@ -17,7 +17,7 @@ func (w *witness) inTime(ops []*history.Op) {
 	var last *history.Op // with the greatest position of those answered before
 	next := 0
 	for _, o := range byCall {
-		for ; byReturn[next].Return < o.Call; next++ {
+		for ; next < len(byReturn) && byReturn[next].Return < o.Call; next++ {
 			if r := byReturn[next]; last == nil || position(r).Compare(position(last)) > 0 {
 				last = r
 			}
