@@ -31,6 +31,11 @@ func checkerFaults() []fault {
 			pkg: "./jepsen/workload", test: "TestLeases$",
 		},
 		{
+			name: "leases: a service that is down gets doubts without end", property: property,
+			file: "jepsen/workload/leases.go", old: "pause(ctx, l.TTL/4)", new: "pause(ctx, l.TTL/400)",
+			pkg: "./jepsen/workload", test: "TestLeasesOfAServiceThatIsDown",
+		},
+		{
 			name: "checker: a lease that ran out was not over", property: "a lease that is none is found out",
 			file: "jepsen/workload/leases.go", old: "lost := history.NoSession // it ran out", new: "lost := history.NotHeld",
 			pkg: "./jepsen/workload", test: "TestLeases$",

@@ -102,7 +102,7 @@ func (f *jepsenFlags) check() error {
 	case f.first < 1:
 		return usage("--first-client %d: 1 at least", f.first)
 	case f.load.Time <= 0 || f.load.Wait <= 0 || f.load.Patience <= 0 || f.searchTime <= 0:
-		return usage("--time, --wait, --patience and --search-time are longer than 0")
+		return usage("--time, --wait, --patience and --search-time must each be longer than 0")
 	}
 	if err := checkTTL(f.load.TTL); err != nil {
 		return err

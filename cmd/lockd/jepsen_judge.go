@@ -59,7 +59,7 @@ time, or if FILE is no history.`,
 
 func (f *judgeFlags) run(path string, stdin io.Reader, stdout io.Writer) error {
 	if f.searchTime <= 0 {
-		return usage("--search-time is longer than 0")
+		return usage("--search-time must be longer than 0")
 	}
 	if err := f.spares(path); err != nil {
 		return err
@@ -126,8 +126,11 @@ func (f *judgeFlags) read(path string, stdin io.Reader) (history.History, error)
 		r = file
 	}
 	in := bufio.NewReader(r)
+	begin := begins(in)
 	switch {
-	case strings.HasSuffix(path, ".edn") || beginsAsEDN(in):
+	case strings.HasPrefix(begin, `[{"`):
+		return nil, errors.New("a JSON array: operations are one a line, as jq -c '.[]' makes them")
+	case strings.HasSuffix(path, ".edn") || isEDN(begin):
 		return history.FromEDN(in, f.lock)
 	case f.lock != (history.Lock{}):
 		return nil, errors.New("--reentrant, --permits and --keyed are for a history in EDN: JSON says itself what is asked for")
@@ -136,10 +139,13 @@ func (f *judgeFlags) read(path string, stdin io.Reader) (history.History, error)
 	}
 }
 
-// beginsAsEDN tells EDN from JSON lines: a vector, a map with a keyword, or a comment.
-func beginsAsEDN(in *bufio.Reader) bool {
+// begins is what a file begins with, without white space, which a comma is in EDN.
+func begins(in *bufio.Reader) string {
 	begin, _ := in.Peek(64)
-	text := strings.TrimLeft(string(begin), " \t\r\n,")
-	inner, isMap := strings.CutPrefix(text, "{")
-	return strings.HasPrefix(text, "[") || strings.HasPrefix(text, ";") || isMap && strings.HasPrefix(strings.TrimLeft(inner, " \t\r\n,"), ":")
+	return strings.Join(strings.FieldsFunc(string(begin), func(r rune) bool { return strings.ContainsRune(" \t\r\n,", r) }), "")
+}
+
+// isEDN tells EDN from JSON lines: a vector, a map with a keyword, or a comment.
+func isEDN(begin string) bool {
+	return strings.HasPrefix(begin, "[") || strings.HasPrefix(begin, ";") || strings.HasPrefix(begin, "{:")
 }

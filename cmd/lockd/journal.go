@@ -3,6 +3,8 @@ package main
 import (
 	"bufio"
 	"errors"
+	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -21,6 +23,25 @@ func within(file, dir string) bool {
 	return err == nil && filepath.IsLocal(below)
 }
 
+// isJournal refuses a file that has something else in it. Others than files, such
+// as a pipe, are not read.
+func isJournal(path string) error {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return nil // who opens it tells
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	err = history.LoadJournal(file, func(history.Entry) error { return io.EOF })
+	if err == io.EOF || err == nil && info.Size() == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s has something else in it, and is left as it is: name another", path)
+}
+
 // keepJournal has the node append each state that it comes to to a file, if there
 // is to be one. Each is written at once, so that a killed process has left all of
 // them; none is flushed to the disk. A file that can no longer be written to is
@@ -28,6 +49,9 @@ func within(file, dir string) bool {
 func keepJournal(path string, c *cluster.Config) (stop func() error, err error) {
 	if path == "" {
 		return func() error { return nil }, nil
+	}
+	if err := isJournal(path); err != nil {
+		return nil, usage("--journal: %w", err)
 	}
 	file, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {

@@ -103,7 +103,7 @@ Exit codes: COMMAND's own, or 128+n if signal n ended it;
 	flags.BoolVar(&f.wants.shared, "shared", false, "hold the names together with others who want them shared")
 	flags.Uint32Var(&f.wants.permits, "permits", 0, "hold this many permits of the semaphore; needs --limit")
 	flags.Uint32Var(&f.wants.limit, "limit", 0, "how many permits the semaphore has in all")
-	flags.DurationVar(&f.ttl, "ttl", lockapi.DefaultTTL, "how soon others get the lock when this machine dies, 500ms to 24h")
+	flags.DurationVar(&f.ttl, "ttl", lockapi.DefaultTTL, "how soon others get the lock when this machine dies, 500ms to 24h; under 4s an election may cost the lock")
 	flags.Var(&f.grace, "grace", "between SIGTERM and SIGKILL on a loss, at most a quarter of --ttl (default: a tenth)")
 	f.clientFlags.add(flags)
 	flags.StringVar(&f.backend, "backend", "", "`URL` of what keeps the locks (default: lockd:// and --endpoints)")

@@ -54,7 +54,10 @@ func Load(r io.Reader) (History, error) {
 func strictly(line []byte, o any) error {
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
-	if err := d.Decode(o); err != nil {
+	switch err := d.Decode(o); {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("it ends within an operation: each is one line, as jq -c makes them")
+	case err != nil:
 		return err
 	}
 	if _, err := d.Token(); err != io.EOF {

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 )
 
 // Kind is what was asked for.
@@ -57,6 +58,9 @@ const (
 	// done before that: whoever asks again is told no more than this.
 	NoSession = "no_session"
 )
+
+// claims are codes that are held against the service.
+var claims = []string{Busy, Timeout, NotHeld, Abandoned, NoSession}
 
 // Mode is how a name is wanted.
 type Mode string
@@ -233,6 +237,9 @@ func (o *Op) validate() error {
 		if len(o.Wants) == 0 {
 			return errors.New(`an acquire of nothing: it needs "wants", such as [{"name":"x","mode":"exclusive"}]`)
 		}
+		if o.TTL != 0 {
+			return errors.New(`an acquire with a "ttl": that is of the session, in its open; a lock with a TTL of its own is a session of its own`)
+		}
 		if n := len(o.Tokens); o.Status == OK && n > 0 && n != len(o.Wants) {
 			return fmt.Errorf("%d tokens for %d names", n, len(o.Wants))
 		}
@@ -242,6 +249,9 @@ func (o *Op) validate() error {
 		}
 	default:
 		return fmt.Errorf("unknown kind %q: there are open, renew, close, acquire, release, extend, inspect, loss and ended", o.Kind)
+	}
+	if meant := strings.ReplaceAll(strings.ToLower(o.Code), "-", "_"); meant != o.Code && slices.Contains(claims, meant) {
+		return fmt.Errorf("code %q says nothing of who holds what: %q does", o.Code, meant)
 	}
 	for _, w := range o.Wants {
 		switch {

@@ -55,7 +55,7 @@ func until(part history.History, t int64) (known history.History) {
 }
 
 func (f *first) String() string {
-	return fmt.Sprintf("there is one until %.4f s, and none with the answer that came then: %s", seconds(f.op.End()), f.op.String())
+	return fmt.Sprintf("there is one until %v, and none with the answer that came then: %s", time.Duration(f.op.End()), f.op.String())
 }
 
 // marked is what a picture of it shows.

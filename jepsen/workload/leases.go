@@ -68,6 +68,9 @@ func (l *Leases) Run(ctx context.Context, record *history.Recorder) {
 			for ; ctx.Err() == nil; c.number += l.Clients {
 				for c.turn(ctx) {
 				}
+				// Were there no rest, a service that is down would be given doubts as fast as
+				// it refuses them, and of too many no order is found.
+				pause(ctx, l.TTL/4)
 			}
 		})
 	}

@@ -2,6 +2,7 @@ package workload_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -137,4 +138,21 @@ func TestLeasesOfBadLocks(t *testing.T) {
 			t.Log(found.Findings[0])
 		})
 	}
+}
+
+// A service that is down, and says so at once, is not given doubts without end: of
+// too many no order is found.
+func TestLeasesOfAServiceThatIsDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		down := func(context.Context, string, time.Duration) (workload.Lease, error) {
+			return workload.Lease{}, errors.New("connection refused")
+		}
+		record := history.NewRecorder()
+		time.Sleep(time.Millisecond)
+		load := workload.Leases{Lock: down, Seed: 1, Clients: 4, Time: 20 * time.Second, TTL: time.Second}
+		load.Run(t.Context(), record)
+		if n := len(record.History()); n < 2*4*20 || n > 2*4*(4*20+1) { // an open and an acquire, four times a TTL
+			t.Errorf("%d operations", n)
+		}
+	})
 }
