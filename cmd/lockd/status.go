@@ -34,13 +34,16 @@ answers. It needs no leader.` + lookHelp,
 
 // printStatus is the status for people.
 func printStatus(out io.Writer, s lockapi.Status) error {
-	leader := s.Leader
+	cluster, leader := s.ClusterID, s.Leader
+	if cluster == "" {
+		cluster = "none yet: " + s.Node + " looks for the others; its log says how many it has found"
+	}
 	if leader == "" {
 		leader = "nobody"
 	}
 	w := table(out)
-	fmt.Fprintf(w, "cluster\t%s\nleader\t%s\nterm\t%d\napplied\t%d, says %s\nlevel\t%d\n\n",
-		s.ClusterID, leader, s.Term, s.AppliedIndex, s.Node, s.Level)
+	fmt.Fprintf(w, "cluster\t%s\nleader\t%s\nterm\t%d\napplied\t%d, says %s\nfeature level\t%d\n\n",
+		cluster, leader, s.Term, s.AppliedIndex, s.Node, s.Level)
 	printMembers(w, s)
 	return w.Flush()
 }
