@@ -46,7 +46,7 @@ func clusterFaults() []fault {
 		},
 		{
 			name: "node: an installed snapshot tells nobody what was lost", property: "S9: losses are told until acknowledged",
-			file: "cluster/machine.go", old: "m.subs.restored(m)", new: "_ = m.subs.restored",
+			file: "cluster/machine_snapshot.go", old: "m.subs.restored(m)", new: "_ = m.subs.restored",
 			pkg: pkg, test: "TestLossWhileNobodyListens",
 		},
 		{

@@ -97,7 +97,7 @@ func checkerFaults() []fault {
 		},
 		{
 			name: "checker: what is not known has happened", property: property,
-			file: "jepsen/model/model.go", old: "if !admitted {\n\t\t\treturn s, true", new: "if !admitted {\n\t\t\treturn s, false",
+			file: "jepsen/model/model.go", old: "case history.Unknown:\n\t\tif !admitted {\n\t\t\treturn s, true", new: "case history.Unknown:\n\t\tif !admitted {\n\t\t\treturn s, false",
 			pkg: verdicts, test: "TestGoodHistories|TestHistoriesOfTheMachine",
 		},
 		{
