@@ -2,10 +2,16 @@ package main
 
 import (
 	"context"
+	"go/parser"
+	"go/token"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/lockd-io/lockd/faults/overlay"
 )
 
 // patient is a module with one property and a test of it.
@@ -68,3 +74,38 @@ func TestPlant(t *testing.T) {
 		})
 	}
 }
+
+// Every fault of the table can be planted where the code is now, and the tests that
+// are to catch it are there: that the code has moved on is found before anybody
+// plants hundreds of them.
+func TestTableIsOfThisCode(t *testing.T) {
+	const root = ".."
+	dir := t.TempDir()
+	for _, f := range table() {
+		if _, err := (overlay.Change{File: f.file, Old: f.old, New: f.new}).Write(root, dir); err != nil {
+			t.Errorf("%s: %v", f.name, err)
+			continue
+		}
+		if _, err := parser.ParseFile(token.NewFileSet(), filepath.Join(dir, "changed.go"), nil, 0); err != nil {
+			t.Errorf("%s: %v", f.name, err)
+		}
+		top, _, _ := strings.Cut(f.test, "/") // of its subtests only the test itself is known
+		match, err := regexp.Compile(top)
+		if err != nil {
+			t.Errorf("%s: %v", f.name, err)
+			continue
+		}
+		paths, err := filepath.Glob(filepath.Join(root, f.pkg, "*_test.go"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(paths, func(path string) bool {
+			text, err := os.ReadFile(path)
+			return err == nil && slices.ContainsFunc(testName.FindAllSubmatch(text, -1), func(m [][]byte) bool { return match.Match(m[1]) })
+		}) {
+			t.Errorf("%s: no test of %s matches %q", f.name, f.pkg, f.test)
+		}
+	}
+}
+
+var testName = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
