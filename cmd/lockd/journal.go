@@ -35,7 +35,8 @@ func isJournal(path string) error {
 		return err
 	}
 	defer file.Close()
-	err = history.LoadJournal(file, func(history.Entry) error { return io.EOF })
+	// The first line is enough, and no longer than that.
+	err = history.LoadJournal(io.LimitReader(file, 64), func(history.Entry) error { return io.EOF })
 	if err == io.EOF || err == nil && info.Size() == 0 {
 		return nil
 	}
