@@ -40,13 +40,13 @@ func fitDir(dir string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
-		return err
+		return fmt.Errorf("cluster: data directory: %w", err)
 	case !info.IsDir():
-		return fmt.Errorf("%s is no directory: %s", dir, anotherDir)
+		return fmt.Errorf("cluster: data directory %s is no directory: %s", dir, anotherDir)
 	}
 	list, err := os.ReadDir(dir)
 	if err != nil {
-		return err
+		return fmt.Errorf("cluster: data directory: %w", err)
 	}
 	part, other := "", ""
 	for _, entry := range list {
@@ -67,10 +67,10 @@ func fitDir(dir string) error {
 	}
 	switch {
 	case part == storeFile || part != "" && other == "":
-		return fmt.Errorf("%s has %s but no %s: part of it was lost; "+
+		return fmt.Errorf("cluster: data directory %s has %s but no %s: part of it was lost; "+
 			"put that back as it was when the node stopped, or "+staysOut, dir, part, identityFile)
 	case other != "":
-		return fmt.Errorf("%s is not a node's, and not empty: it has %q, for one; %s", dir, other, anotherDir)
+		return fmt.Errorf("cluster: data directory %s is not a node's, and not empty: it has %q, for one; %s", dir, other, anotherDir)
 	}
 	return nil
 }

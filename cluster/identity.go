@@ -82,11 +82,10 @@ func openIdentityAt(dir, id string, step func(name string) error) (_ *identity, 
 	if err := validID(id); err != nil {
 		return nil, fmt.Errorf("cluster: node id: %w", err)
 	}
-	err = fitDir(dir)
-	if err == nil {
-		err = makePrivateDir(dir)
+	if err := fitDir(dir); err != nil {
+		return nil, err
 	}
-	if err != nil {
+	if err := makePrivateDir(dir); err != nil {
 		return nil, fmt.Errorf("cluster: data directory: %w", err)
 	}
 	lock, err := lockDir(filepath.Join(dir, lockFile))

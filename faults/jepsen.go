@@ -81,6 +81,11 @@ func checkerFaults() []fault {
 			pkg: verdicts, test: "TestNarrowedFindsTheWitnesssOrder",
 		},
 		{
+			name: "checker: no order is shown", property: property,
+			file: "jepsen/verdict/linear.go", old: "narrowed(part, taken()); agrees &&", new: "narrowed(part, taken()); agrees && false &&",
+			pkg: verdicts, test: "TestShownOrderDecides",
+		},
+		{
 			name: "checker: out of time is a pass", property: property,
 			file: "jepsen/verdict/linear.go", old: "out.Verdict = Undecided", new: "out.Verdict = Pass",
 			pkg: verdicts, test: "TestUndecided",

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"sync"
 	"time"
 
 	"github.com/anishathalye/porcupine"
@@ -38,7 +39,11 @@ func Linearizable(h history.History, limit time.Duration) Linear {
 	if err := h.Validate(); err != nil {
 		return Linear{Verdict: Violated, Findings: []Finding{{What: "no history: " + err.Error()}}}
 	}
-	w, _ := witnessOf(h)
+	whole := h
+	taken := sync.OnceValue(func() map[place]int { // few need it
+		w, _ := witnessOf(whole)
+		return w.taken
+	})
 	h, early := expiries(h, drift)
 	split, foreign := parts(abandoned(h))
 	out := Linear{Verdict: Pass, Findings: append(early, foreign...)}
@@ -53,7 +58,7 @@ func Linearizable(h history.History, limit time.Duration) Linear {
 		if porcupine.CheckOperationsTimeout(m, operations(settled(part)), short) == porcupine.Ok {
 			continue
 		}
-		if ops, agrees := narrowed(part, w.taken); agrees && porcupine.CheckOperationsTimeout(m, ops, short) == porcupine.Ok {
+		if ops, agrees := narrowed(part, taken()); agrees && porcupine.CheckOperationsTimeout(m, ops, short) == porcupine.Ok {
 			out.Shown += placed(part)
 			continue
 		}

@@ -14,6 +14,15 @@ import (
 
 func histories(t *testing.T, kind string) map[string]history.History {
 	t.Helper()
+	all := historiesOf(t, kind)
+	if len(all) < 30 {
+		t.Fatalf("%d histories, want at least 30", len(all))
+	}
+	return all
+}
+
+func historiesOf(t *testing.T, kind string) map[string]history.History {
+	t.Helper()
 	paths, err := filepath.Glob(filepath.Join("testdata", kind, "*.jsonl"))
 	if err != nil {
 		t.Fatal(err)
@@ -30,9 +39,6 @@ func histories(t *testing.T, kind string) map[string]history.History {
 			t.Fatalf("%s: %v", path, err)
 		}
 		all[strings.TrimSuffix(filepath.Base(path), ".jsonl")] = h
-	}
-	if len(all) < 30 {
-		t.Fatalf("%d histories, want at least 30", len(all))
 	}
 	return all
 }
