@@ -85,13 +85,28 @@ func leavingFaults() []fault {
 	return []fault{
 		{
 			name: "client: a withdrawn acquire is not abandoned", property: "S10: a cancelled acquire leaves nothing",
-			file: "lockapi/acquire.go", old: "s.spawn(func() { s.abandon(a) })",
+			file: "lockapi/abandon.go", old: "s.spawn(func() { s.abandon(a) })",
 			new: "_ = a", pkg: client, test: "TestCancelledWait|TestAbandon",
 		},
 		{
 			name: "client: abandons wait for each other's room", property: "S10: a cancelled acquire leaves nothing",
-			file: "lockapi/acquire.go", old: "if !ok && !a.resumed {",
+			file: "lockapi/abandon.go", old: "if !ok && !a.resumed {",
 			new: "if !ok && false {", pkg: client, test: "TestAbandonWithAFullWindow",
+		},
+		{
+			name: "client: a context that has ended is somebody else's lock", property: "S20: who is told that somebody else holds it was told so by the machine",
+			file: "lockapi/request.go", old: "return nil, q.wrapped(err) // nobody was asked",
+			new: "return nil, q.wrapped(errors.Join(ErrNotAcquired, err)) // nobody was asked", pkg: client, test: "TestNotAcquired",
+		},
+		{
+			name: "client: what was never sent is somebody else's lock", property: "S20: who is told that somebody else holds it was told so by the machine",
+			file: "lockapi/acquire.go", old: "err = unsent(ctx, err)",
+			new: "err = errors.Join(ErrNotAcquired, err)", pkg: client, test: "TestNotAcquired",
+		},
+		{
+			name: "client: what was withdrawn is somebody else's lock", property: "S20: who is told that somebody else holds it was told so by the machine",
+			file: "lockapi/abandon.go", old: "if a.parked || a.settled && errors.Is(ErrorOf(a.result), ErrNotAcquired) {",
+			new: "if true {", pkg: client, test: "TestNotAcquired",
 		},
 		{
 			name: "client: a release ends with its context", property: "a release goes on until it is answered",

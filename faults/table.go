@@ -35,10 +35,10 @@ func table() []fault {
 		},
 		{
 			name:     "run: no answer is taken for somebody else's lock",
-			property: "exit code 75 of a try says that somebody else holds the lock",
+			property: "exit code 75 says that somebody else holds the lock",
 			file:     "cmd/lockd/acquire.go",
-			old:      "if errors.Is(err, lockapi.ErrUnknown) {",
-			new:      "if false {",
+			old:      "case errors.Is(err, lockapi.ErrNotAcquired):",
+			new:      "case errors.Is(err, lockapi.ErrNotAcquired), errors.Is(err, context.DeadlineExceeded):",
 			pkg:      "./cmd/lockd",
 			test:     "TestServiceGoesAway",
 		},

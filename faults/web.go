@@ -50,6 +50,11 @@ func webFaults() []fault {
 			pkg: web, test: "TestSessionIsOpenedOnceWithAKey",
 		},
 		{
+			name: "web: nobody's answer is taken for somebody else's lock", property: "S20: who is told that somebody else holds it was told so by the machine",
+			file: "transport/web/refusal.go", old: "case errors.Is(err, lockapi.ErrNotAcquired):", new: "case errors.Is(err, lockapi.ErrNotAcquired), errors.Is(err, context.DeadlineExceeded):",
+			pkg: web, test: "TestSilenceIsNotBusy",
+		},
+		{
 			name: "web: a session ends without its secret", property: "a session is ended by who has its secret",
 			file: "transport/web/sessions.go", old: "if _, err := s.attach(ctx, b, 0); err != nil {", new: "if err := error(nil); err != nil {",
 			pkg: web, test: "TestSession$",

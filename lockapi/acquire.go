@@ -10,10 +10,6 @@ import (
 	"github.com/lockd-io/lockd/fsm"
 )
 
-// grace is how long a call whose context has ended waits for the word that
-// nothing is left behind, before it says that it does not know.
-const grace = 100 * time.Millisecond
-
 // An acquiring is an acquire that is under way, until nothing of it is left to
 // be learned: it was answered, or withdrawn. Its fields but for cmd are
 // guarded by session.mu.
@@ -77,8 +73,8 @@ func (s *session) acquire(ctx context.Context, q *request, wait bool) (*Grant, e
 // once, or has failed, its outcome is yet to come.
 func (s *session) ask(ctx context.Context, a *acquiring) (*Grant, error) {
 	if _, err := s.issue(ctx, &a.cmd, a, ordinary); err != nil {
-		if ctx.Err() != nil {
-			err = fmt.Errorf("%w: %w", ErrNotAcquired, err)
+		if ended := ctx.Err(); ended != nil && errors.Is(err, ended) {
+			err = unsent(ctx, err)
 		}
 		return nil, err
 	}
@@ -236,94 +232,4 @@ func refused(a *acquiring) error {
 		err = ErrUnknown // a status that no acquire ends with
 	}
 	return err
-}
-
-// withdraw sees to it that an acquire whose ctx has ended leaves neither a
-// hold nor a place in the queue, and tells how far that has come.
-func (s *session) withdraw(ctx context.Context, a *acquiring, why error) error {
-	s.mu.Lock()
-	a.withdrawn = make(chan struct{})
-	switch {
-	case s.over != nil:
-	case !a.settled && neverSent(why):
-		delete(s.acquires, a.cmd.Seq)
-		s.settleSeq(a.cmd.Seq)
-		s.unlock()
-		return unsent(ctx, why)
-	case !a.settled:
-		a.abandoned = true
-		a.jobs++
-		s.spawn(func() { s.abandon(a) })
-	case a.grant != nil && a.grant.cause == nil:
-		s.finish(a.grant, context.Canceled)
-		a.jobs++
-		s.drop(drop{grant: a.grant.id, part: a})
-	case a.cmd.Behalf != fsm.BehalfSelf && a.result.Status == fsm.StatusOK: // granted at the last moment
-		a.jobs++
-		s.drop(drop{grant: a.result.Grant, part: a})
-	default:
-		close(a.withdrawn)
-	}
-	s.unlock()
-	timer := time.NewTimer(grace)
-	defer timer.Stop()
-	cause := ctx.Err()
-	if cause == nil {
-		cause = why
-	}
-	select {
-	case <-a.withdrawn:
-		return fmt.Errorf("%w: %w", ErrNotAcquired, cause)
-	case <-s.ctx.Done():
-		if errors.Is(s.cause(), ErrSessionGone) && a.cmd.Behalf == fsm.BehalfSelf { // and everything of it
-			return fmt.Errorf("%w: %w", ErrNotAcquired, cause)
-		}
-		return fmt.Errorf("%w: %w", ErrUnknown, cause)
-	case <-timer.C:
-		return fmt.Errorf("%w: %w", ErrUnknown, cause)
-	}
-}
-
-// unsent is the error of what was never sent: why, and ctx's if that has ended.
-func unsent(ctx context.Context, why error) error {
-	err := ctx.Err()
-	switch full := new(OverloadError); {
-	case err == nil:
-		return why
-	case errors.As(why, &full):
-		return fmt.Errorf("%w: %w", full, err)
-	}
-	return fmt.Errorf("%w: %w", ErrUnavailable, err)
-}
-
-// abandon withdraws an acquire that is not answered, or waits. Until this is
-// answered the acquire's number is not settled, so that the machine still
-// knows how it was answered.
-func (s *session) abandon(a *acquiring) {
-	defer func() {
-		s.mu.Lock()
-		a.jobDone()
-		s.unlock()
-	}()
-	c := fsm.Command{Op: fsm.OpAbandon, Target: a.cmd.Seq}
-	sent, ok := s.issueAtOnce(&c)
-	if !ok && !a.resumed {
-		// The window is full, perhaps of acquires like this one: were all to
-		// wait for room, none would come. An answer to this one makes some.
-		r, err := s.insist(s.ctx, &a.cmd)
-		if err != nil {
-			return
-		}
-		s.answered(a, r)
-		if r.Status != fsm.StatusQueued {
-			return
-		}
-	}
-	if _, err := s.complete(&c, sent); err != nil {
-		return // with the session everything of it ends
-	}
-	s.mu.Lock()
-	delete(s.acquires, a.cmd.Seq)
-	s.settleSeq(a.cmd.Seq)
-	s.unlock()
 }

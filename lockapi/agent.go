@@ -69,10 +69,11 @@ func NewAgent(b Backend, o Options) (*Agent, error) {
 // error of that). The status is final, never StatusQueued.
 //
 // When ctx ends, or the agent is closed, the error says what is known: with
-// ErrNotAcquired nothing is left of it; with ErrUnavailable it was never sent (and
-// with ErrOverloaded, which is returned at once, that is why); with ErrUnknown it
-// may yet be granted, and a grant that nobody wants ends with its MaxHold or its
-// session. Unless it has a Key, an acquire whose ctx has ended is withdrawn in the
+// ErrNotAcquired it stood in the queue, and nothing is left of it; with ctx's alone
+// nobody had answered, and nothing is left either; with ErrUnavailable it was never
+// sent (and with ErrOverloaded, which is returned at once, that is why); with
+// ErrUnknown it may yet be granted, and a grant that nobody wants ends with its
+// MaxHold or its session. Unless it has a Key, an acquire whose ctx has ended is withdrawn in the
 // background, for as long as the agent's session lives.
 func (a *Agent) Acquire(ctx context.Context, r AgentRequest) (fsm.Result, error) {
 	if r.Key != (fsm.Nonce{}) {

@@ -83,9 +83,10 @@
 //
 // # Errors
 //
-// errors.Is finds the kind: ErrNotAcquired and ErrUnknown say whether the
-// outcome of an acquire that failed is known, ErrLost that a grant ended before
-// its release, and so on; each says what to do. An error of a call whose
+// errors.Is finds the kind: ErrNotAcquired says that somebody else holds the lock,
+// by the word of the service; ErrUnavailable and ErrUnknown that there was no such
+// word, and nothing, or perhaps something, was done; ErrLost that a grant ended
+// before its release, and so on; each says what to do. An error of a call whose
 // context ended is that context's error, too.
 //
 // # For implementors

@@ -16,8 +16,10 @@ var (
 	// or an operator released it). What you did since may have raced with the
 	// next holder: check the token at the resource.
 	ErrLost = errors.New("lost: the grant ended before it was released, so check the token at the resource")
-	// ErrNotAcquired: the lock is held and the acquire was not to wait, or its
-	// wait is over. The lock is not held and the queue is as before the call.
+	// ErrNotAcquired: the service has answered that somebody else holds the lock or
+	// waits for it, and the acquire was not to wait, or its wait is over. The lock
+	// is not held and the queue is as before the call. It is never said because
+	// nobody answered: whoever may leave his work to the holder may do so.
 	ErrNotAcquired = errors.New("not acquired: somebody else holds it")
 	// ErrNotHeld: there is no such grant; nothing was changed.
 	ErrNotHeld = errors.New("not held: there is no such grant (any more), and nothing was changed")
@@ -41,8 +43,9 @@ var (
 	ErrConflict = errors.New("conflicts with how the name is used now")
 	// ErrUnsupported: the cluster's feature level or the backend does not have this.
 	ErrUnsupported = errors.New("not supported here")
-	// ErrUnavailable: never sent, because no node with a leader was found; or
-	// never taken, because it had too much to do (ErrOverloaded, too).
+	// ErrUnavailable: never sent, because no node with a leader was found (or
+	// what the client had sent before was not answered); or never taken, because
+	// it had too much to do (ErrOverloaded, too). Who holds what is not known.
 	ErrUnavailable = errors.New("unavailable: no node with a leader was found")
 	// ErrClosed: the client or backend was closed.
 	ErrClosed = errors.New("closed")

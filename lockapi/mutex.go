@@ -50,12 +50,14 @@ func (m *Mutex) WithMaxHold(d time.Duration) *Mutex {
 // granted or ctx ends. On success the lock is held and the grant is valid.
 //
 // On error the lock is not held. When ctx ends, Acquire returns within a tenth
-// of a second, with ctx's error and ErrNotAcquired if the queue is as if it had
-// not been called; with ctx's error and ErrUnknown if nobody has confirmed it
-// yet (the client goes on in the background until it is so, and if the client
-// dies, its session's end does it); with ctx's error and ErrUnavailable if
-// nothing was ever sent, and ErrOverloaded as well if that is because nodes had
-// too much to do. If a session ends while Acquire waits, it queues again under
+// of a second, with ctx's error. That is ErrNotAcquired as well if it stood in the
+// queue, since somebody else holds the lock, and ErrUnavailable if nothing was ever
+// sent (ErrOverloaded, too, if that is because nodes had too much to do). It is
+// neither if ctx had ended before, or before anybody answered: who holds the lock
+// is not known then. In all these cases the queue is as if Acquire had not been
+// called. With ErrUnknown nobody has confirmed that yet: the client goes on in the
+// background until it is so, and if the client dies, its session's end does it.
+// If a session ends while Acquire waits, it queues again under
 // the next one. Further errors: ErrInvalid, ErrLimit, ErrConflict,
 // ErrUnsupported, ErrFenced, ErrClosed, and ErrLost if MaxHold had passed
 // before the grant could be used.
@@ -63,5 +65,6 @@ func (m *Mutex) Acquire(ctx context.Context) (*Grant, error) { return m.q.acquir
 
 // TryAcquire is Acquire without a queue: if somebody else holds the lock or
 // waits for it, it returns ErrNotAcquired. It waits for an answer all the
-// same, while the service cannot be reached; ctx bounds that.
+// same, while the service cannot be reached; ctx bounds that, and its error is
+// then not ErrNotAcquired.
 func (m *Mutex) TryAcquire(ctx context.Context) (*Grant, error) { return m.q.acquire(ctx, false) }

@@ -29,7 +29,7 @@ func (q *request) acquire(ctx context.Context, wait bool) (*Grant, error) {
 	}
 	for {
 		if err := ctx.Err(); err != nil {
-			return nil, q.wrapped(fmt.Errorf("%w: %w", ErrNotAcquired, err))
+			return nil, q.wrapped(err) // nobody was asked, or whom it was asked for is gone
 		}
 		s, err := q.client.session(ctx)
 		if err == nil {

@@ -23,7 +23,7 @@ const (
 
 // A session is the client's side of one session of the machine, from Open to
 // its end. Its files: issue.go numbers commands, send.go gets them answered,
-// acquire.go and grant.go say what they mean, event.go hears what befalls the
+// acquire.go, abandon.go and grant.go say what they mean, event.go hears what befalls the
 // session, renew.go keeps it alive, lapse.go ends what is no longer believed.
 type session struct {
 	client  *Client

@@ -38,7 +38,8 @@ func (f *runFlags) acquireUntil(ctx context.Context, client *lockapi.Client, sta
 	}
 	locks := client.All(f.wants.all()...)
 	if !f.wait.limited {
-		return f.judged(locks.Acquire(ctx))
+		grant, err := locks.Acquire(ctx)
+		return grant, f.judged(err, 0)
 	}
 	left := f.wait.limit - time.Since(start)
 	if left <= 0 {
@@ -46,21 +47,18 @@ func (f *runFlags) acquireUntil(ctx context.Context, client *lockapi.Client, sta
 	}
 	timed, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
-	return f.judged(locks.Acquire(timed))
+	grant, err := locks.Acquire(timed)
+	return grant, f.judged(err, f.wait.limit)
 }
 
 // try acquires without a queue. A node with a leader was there a moment ago. Were
 // it gone now, and the try not bounded, --wait 0 would wait for the next leader,
-// which may be for ever. Nor is an answer that does not come one that somebody
-// else holds the lock: a script would take that as done by somebody else.
+// which may be for ever.
 func (f *runFlags) try(ctx context.Context, locks *lockapi.All) (*lockapi.Grant, error) {
 	timed, cancel := context.WithTimeout(ctx, tryTimeout)
 	defer cancel()
 	grant, err := locks.TryAcquire(timed)
-	if errors.Is(err, lockapi.ErrUnknown) {
-		return nil, f.unanswered(tryTimeout)
-	}
-	return f.judged(grant, err)
+	return grant, f.judged(err, tryTimeout)
 }
 
 // unanswered is the error of nobody having answered in time.
@@ -85,18 +83,20 @@ func (f *runFlags) contact(ctx context.Context, client *lockapi.Client) error {
 	return err
 }
 
-// judged turns the end of a wait into an exit code.
-func (f *runFlags) judged(grant *lockapi.Grant, err error) (*lockapi.Grant, error) {
+// judged turns the end of an acquire into an exit code; within is how long it had.
+// An answer that does not come is not one that somebody else holds the lock: a
+// script would take that as done by somebody else.
+func (f *runFlags) judged(err error, within time.Duration) error {
 	var conflict *lockapi.ConflictError
 	switch {
 	case errors.As(err, &conflict):
-		return nil, &exitError{exitUsage, conflict}
+		return &exitError{exitUsage, conflict}
+	case errors.Is(err, lockapi.ErrNotAcquired):
+		return &exitError{exitNotAcquired, fmt.Errorf("%s: not acquired: somebody else holds it (--wait %v)", f.wants, f.wait.limit)}
 	case errors.Is(err, lockapi.ErrUnavailable):
-		return nil, fmt.Errorf("%s: %w", f.wants, err)
-	case errors.Is(err, lockapi.ErrUnknown) && errors.Is(err, context.DeadlineExceeded):
-		return nil, &exitError{exitNotAcquired, fmt.Errorf("%s: not acquired, and no answer at the end of --wait %v: see lockd status", f.wants, f.wait.limit)}
-	case errors.Is(err, lockapi.ErrNotAcquired), errors.Is(err, context.DeadlineExceeded):
-		return nil, &exitError{exitNotAcquired, fmt.Errorf("%s: not acquired: somebody else holds it (--wait %v)", f.wants, f.wait.limit)}
+		return fmt.Errorf("%s: %w", f.wants, err)
+	case errors.Is(err, context.DeadlineExceeded):
+		return &exitError{exitUnavailable, fmt.Errorf("%s: not acquired, and no answer at the end of %v: who holds it is not known; see lockd status", f.wants, within)}
 	}
-	return grant, err
+	return err
 }

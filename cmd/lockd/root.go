@@ -18,7 +18,7 @@ const (
 	exitUnavailable = 69 // no node with a leader was found
 	exitSoftware    = 70 // a node stopped by itself
 	exitLost        = 74 // the lock was lost before the command ended
-	exitNotAcquired = 75 // not acquired in time
+	exitNotAcquired = 75 // not acquired in time, since somebody else holds it
 	exitNoExecute   = 126
 	exitNoCommand   = 127
 	exitSignal      = 128 // + n: by signal n

@@ -73,9 +73,9 @@ stopped, as by Ctrl-Z, nothing renews the lock: it is lost once --ttl has passed
 Exit codes: COMMAND's own, or 128+n if signal n ended it;
   64  the command line is wrong, or the name is something else to others now
   69  no node with a leader was found for 30 s (or --wait, if shorter), or
-      nobody answered a try (--wait 0) for a second
+      nobody answered at the end of --wait, a try (--wait 0) within a second
   74  the lock was lost before COMMAND ended, whatever its own code
-  75  not acquired in time
+  75  not acquired in time: somebody else holds it
   126, 127  COMMAND cannot be executed, is not found`,
 		Example: `  lockd run nightly-report -- ./report.sh
   lockd run --wait 0 nightly-report -- ./report.sh || [ $? = 75 ]   # once, not twice

@@ -39,7 +39,7 @@ func TestServiceGoesAway(t *testing.T) {
 		{"a try, no session", fsm.OpOpen, 0, exitUnavailable},
 		{"a try, no answer", fsm.OpAcquire, 0, exitUnavailable},
 		{"a wait, no session", fsm.OpOpen, time.Minute, exitUnavailable},
-		{"a wait, no answer", fsm.OpAcquire, time.Minute, exitNotAcquired},
+		{"a wait, no answer", fsm.OpAcquire, time.Minute, exitUnavailable},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

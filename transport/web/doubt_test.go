@@ -65,6 +65,38 @@ func TestUnknownIsNotOverloaded(t *testing.T) {
 	d.want(504, "unknown", "POST", "/v1/sessions", `{"label":"`+clientLabel+`"}`)
 }
 
+// A mute backend answers no acquire, but all else: so what is withdrawn is known to be.
+type mute struct{ lockapi.Backend }
+
+func (b mute) Do(ctx context.Context, c fsm.Command) (fsm.Result, error) {
+	if c.Op != fsm.OpAcquire {
+		return b.Backend.Do(ctx, c)
+	}
+	<-ctx.Done()
+	return fsm.Result{}, lockapi.ErrUnknown
+}
+
+// 409 says that somebody else holds it, which nobody has said here: the script that
+// asked would leave its work to him.
+func TestSilenceIsNotBusy(t *testing.T) {
+	b := machine(t)
+	d := doorOver(t, b, mute{b})
+	d.want(200, "", "POST", "/v1/sessions", `{"label":"script"}`) // so that it is not for want of one
+	d.patience = 500 * time.Millisecond
+	for _, body := range []string{`{"max_hold_ms":60000}`, `{"max_hold_ms":60000,"wait_ms":1}`} {
+		d.want(503, "unavailable", "POST", "/v1/locks/x/acquire", body)
+	}
+	d = openDoor(t, b)
+	d.want(200, "", "POST", "/v1/locks/x/acquire", `{"max_hold_ms":60000}`)
+	for _, body := range []string{`{"max_hold_ms":60000}`, `{"max_hold_ms":60000,"wait_ms":1}`} {
+		code := "busy"
+		if strings.Contains(body, "wait") {
+			code = "timeout"
+		}
+		d.want(409, code, "POST", "/v1/locks/x/acquire", body)
+	}
+}
+
 // doorOver is a door whose node does b, and shows the machine.
 func doorOver(t *testing.T, machine *mem.Backend, b lockapi.Backend) *door {
 	t.Helper()

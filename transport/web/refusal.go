@@ -70,7 +70,7 @@ func (s *Server) undone(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, lockapi.ErrNotAcquired):
 		refuse(w, http.StatusConflict, fsm.StatusTimeout.String(), err.Error())
 	case errors.Is(err, lockapi.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
-		fail(w, http.StatusServiceUnavailable, "nothing was done, since no leader is found: "+err.Error())
+		fail(w, http.StatusServiceUnavailable, "nothing was done, since nobody with a leader has answered in time: "+err.Error())
 	default:
 		s.failed(w, r, err)
 	}
