@@ -485,15 +485,17 @@ func TestFenced(t *testing.T) {
 // the engine back.
 func TestNoLockIsHeldOutside(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		var g *lockapi.Grant
-		var c *lockapi.Client
+		var held atomic.Pointer[lockapi.Grant] // the engine's goroutines log before there is one
+		var client atomic.Pointer[lockapi.Client]
 		back := func() {
-			if g != nil {
-				_, _ = g.Valid(), c.Session()
+			if g := held.Load(); g != nil {
+				_, _ = g.Valid(), client.Load().Session()
 			}
 		}
 		c, l := w.client(lockapi.Options{Logger: slog.New(calling{back})})
-		g = w.acquire(c.Mutex("x"))
+		client.Store(c)
+		g := w.acquire(c.Mutex("x"))
+		held.Store(g)
 		l.behave(func(_ context.Context, _ fsm.Command, pass pass) (fsm.Result, error) {
 			back()
 			return pass()
