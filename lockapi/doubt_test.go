@@ -3,6 +3,7 @@ package lockapi_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,10 +24,9 @@ func TestRefusalAfterADoubt(t *testing.T) {
 			inWorld(t, func(t *testing.T, w *world) {
 				c, l := w.client(lockapi.Options{})
 				w.release(w.acquire(c.Mutex("warm")))
-				taken := false
+				var taken atomic.Bool
 				l.behave(func(_ context.Context, c fsm.Command, pass pass) (fsm.Result, error) {
-					if c.Op != fsm.OpRenew && !taken {
-						taken = true
+					if c.Op != fsm.OpRenew && !taken.Swap(true) {
 						_, _ = pass()
 						return fsm.Result{}, errLine
 					}

@@ -155,9 +155,9 @@ func TestLapsedGrantIsReleasedFirstAndNeverRevived(t *testing.T) {
 // not save the grant.
 func TestValidLooksAtTheClock(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
-		var ahead time.Duration // the machine slept for so long
+		var ahead atomic.Int64 // the machine slept for so long; the engine's goroutines look as well
 		c, err := lockapi.New(w.machine.Another(), lockapi.Options{TTL: ttl, Label: "t"}.WithNow(func() time.Duration {
-			return w.now() + ahead
+			return w.now() + time.Duration(ahead.Load())
 		}))
 		if err != nil {
 			t.Fatal(err)
@@ -167,7 +167,7 @@ func TestValidLooksAtTheClock(t *testing.T) {
 		if !g.Valid() {
 			t.Fatal("not valid at first")
 		}
-		ahead = believes + 10*time.Millisecond
+		ahead.Store(int64(believes + 10*time.Millisecond))
 		if g.Valid() {
 			t.Error("valid after a sleep of nearly a TTL")
 		}

@@ -116,10 +116,9 @@ func TestSessionEndsUnderAnUnansweredAcquire(t *testing.T) {
 		c, l := w.client(lockapi.Options{})
 		w.release(w.acquire(c.Mutex("warm")))
 		first := c.Session()
-		var lost bool
+		var lost atomic.Bool
 		l.behave(func(_ context.Context, c fsm.Command, pass pass) (fsm.Result, error) {
-			if c.Session == first && c.Op == fsm.OpAcquire && !lost {
-				lost = true
+			if c.Session == first && c.Op == fsm.OpAcquire && !lost.Swap(true) {
 				_, _ = pass()
 			}
 			if c.Session == first && w.now() < 2*ttl {
@@ -227,11 +226,8 @@ func TestDroppedEventComesAgain(t *testing.T) {
 		other, _ := w.client(lockapi.Options{})
 		held := w.acquire(other.Mutex("x"))
 		c, l := w.client(lockapi.Options{})
-		dropped := 0
-		l.behave(nil, func(o fsm.Outcome) bool {
-			dropped++
-			return dropped > 1
-		})
+		var dropped atomic.Int32
+		l.behave(nil, func(o fsm.Outcome) bool { return dropped.Add(1) > 1 })
 		granted := w.begin(c.Mutex("x"))
 		synctest.Wait()
 		w.release(held)
