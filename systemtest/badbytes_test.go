@@ -126,8 +126,9 @@ func (c *cluster) stranger(key string) func(*testing.T) (string, string) {
 		p := start(t, exec.Command(binary, args...))
 		line := said(t, p, "not a member yet", "the peer has another cluster key")
 		var s status
-		if err := query(&s, "status", "--endpoints", c.endpoints()); err != nil || len(s.Nodes) != 3 {
-			t.Errorf("the cluster has now %+v, %v", s.Nodes, err)
+		eventually(t, "the cluster's status", func() bool { return query(&s, "status", "--endpoints", c.endpoints()) == nil })
+		if len(s.Nodes) != 3 {
+			t.Errorf("the cluster has now %+v", s.Nodes)
 		}
 		p.kill()
 		return "not admitted", line[strings.Index(line, "status="):]

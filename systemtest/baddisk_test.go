@@ -3,6 +3,7 @@
 package systemtest
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -11,6 +12,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/lockd-io/lockd/fsm"
+	"github.com/lockd-io/lockd/lockapi"
 )
 
 // A lonely is a node of a cluster of one.
@@ -52,6 +56,29 @@ func sameFiles(t *testing.T, dir string) func() {
 			t.Error("the node has changed what it refused")
 		}
 	}
+}
+
+// fill has a node write its log until it ends. Names that are as many and as long as
+// they may be make few commands of it, which is soon done on any machine.
+func fill(t *testing.T, p *process, port int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	go func() { <-p.done; cancel() }()
+	client, err := lockapi.Open(ctx, fmt.Sprintf("lockd://127.0.0.1:%d", port), lockapi.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []fsm.Want
+	for i := range fsm.WantsMax {
+		names = append(names, lockapi.Exclusive(fmt.Sprint(i, strings.Repeat(".", fsm.NameSizeMax-2))))
+	}
+	for ctx.Err() == nil {
+		if g, err := client.All(names...).Acquire(ctx); err == nil {
+			_ = g.Release(ctx)
+		}
+	}
+	_ = client.Close(ctx)
 }
 
 // Directories, ports and flags that a node cannot have: it says why and what to do,
@@ -130,8 +157,7 @@ func badNodes(t *testing.T) []refusal {
 			defer must(t, "umount", dir)
 			p := start(t, exec.Command(binary, lonely(filepath.Join(dir, "data"), port)...))
 			eventually(t, "it is ready", func() bool { return strings.Contains(p.out.String(), "ready ") })
-			filler := start(t, exec.Command(binary, "bench", "--endpoints", fmt.Sprintf("127.0.0.1:%d", port), "--clients", "256", "--duration", "10m"))
-			defer filler.kill()
+			fill(t, p, port)
 			return fmt.Sprintf("exit %d", p.wait(t)), p.log.String()
 		}, "exit 70", "make room"},
 		{"a port in use", occupied(port), "exit 1", "on another port"},
