@@ -43,6 +43,15 @@ type Config struct {
 	// does no harm. Once the node is a member, only gossip still looks at them.
 	Join []string
 
+	// Moved is the operator's word that whatever ran at the address that the cluster
+	// has for this node is gone for good: the node is at another address now
+	// (Advertise), proves who it is, and has that committed. Without it a member with
+	// another address is refused, for it may be a copy of a data directory. A false
+	// word can make two leaders of one term. It has no effect on a node that is where
+	// the cluster has it. A name of DNS in Advertise, which may come to point
+	// elsewhere, needs no word.
+	Moved bool
+
 	// NoGossip keeps the node from telling others its address, and from hearing
 	// theirs, by gossip. It then knows the addresses of Join, those that the nodes
 	// there tell of, and those of the members. Gossip is a hint: it makes nobody a
@@ -51,8 +60,16 @@ type Config struct {
 
 	// BootstrapExpect is how many empty nodes form a new cluster together, the
 	// same number on each of them. 0 never forms one: the node waits to be
-	// added to a cluster that exists. Not looked at once the node is a member.
+	// added to a cluster that exists. It must be more than half of the nodes that
+	// could form one, or there would be two: 1 with Join of others founds only once
+	// they have answered, and none of them is in a cluster or could found one. Not
+	// looked at once the node is a member.
 	BootstrapExpect int
+
+	// BootstrapAlone is the operator's word that those in Join who do not answer are
+	// no founders of this cluster either: with BootstrapExpect 1 the node founds
+	// without them. One that answers still keeps it from it.
+	BootstrapAlone bool
 
 	// ClusterKey is the secret that all nodes of the cluster share, and prove
 	// to each other on every connection: at least 16 random bytes. Required
@@ -178,6 +195,9 @@ func (c *Config) validate() error {
 	}
 	if c.BootstrapExpect < 0 || c.BootstrapExpect > bootstrapExpectMax {
 		say("BootstrapExpect", fmt.Sprint(c.BootstrapExpect), "not in 0..%d", bootstrapExpectMax)
+	}
+	if c.BootstrapAlone && c.BootstrapExpect != 1 {
+		say("BootstrapAlone", "", "only with BootstrapExpect 1, which founds a cluster of one node")
 	}
 	switch {
 	case len(c.ClusterKey) == 0 && !c.onLoopback():

@@ -103,6 +103,8 @@
 //	status.go          the cluster, seen here    ready.go                whether this node serves
 //	alive.go           who is, how far           member.go               raft's members
 //	formation.go       how a cluster begins      peers.go                whom a node speaks with
+//	contest.go         and never two of one      moved.go, place.go      where members are
+//	lookout.go         who else is out there     resolve.go              the addresses of a name
 //	gossip.go          who says where it is      gossip_filter.go        what of it is refused
 //	storage.go         what is on disk           identity.go             what a node never forgets
 //	transfer.go        who leads next            metrics.go              what is counted

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/lockd-io/lockd/fsm"
@@ -14,13 +13,14 @@ type announcement struct {
 	Instance instance `json:"instance"`
 	Boot     instance `json:"boot"`
 	Address  string   `json:"address"`
+	standing
 }
 
 // announce is the dialler's half of an examination.
 func (p *peers) announce(ctx context.Context, c *transport.Conn) error {
 	var verdict refusal
 	err := within(ctx, c, func() error {
-		said := announcement{instance(p.identity.transport().Instance), p.boot, p.address}
+		said := announcement{instance(p.identity.transport().Instance), p.boot, p.address, p.standing()}
 		if err := writeNote(c, said); err != nil {
 			return err
 		}
@@ -77,11 +77,20 @@ const saidMax = 256
 
 // say logs why a peer was refused, when that is new. nil: it was let in.
 func (p *peers) say(peer string, why error) {
+	if p.news(peer, why) {
+		p.logger.Warn("refused a peer", "peer", peer, "why", why)
+	}
+}
+
+// news tells whether what is said of a peer is not what was said last. nil is
+// nothing, and never news.
+func (p *peers) news(peer string, why error) bool {
 	text := ""
 	if why != nil {
 		text = why.Error()
 	}
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	changed := p.said[peer] != text
 	if len(p.said) >= saidMax {
 		clear(p.said)
@@ -89,55 +98,27 @@ func (p *peers) say(peer string, why error) {
 	if p.said[peer] = text; why == nil {
 		delete(p.said, peer)
 	}
-	p.mu.Unlock()
-	if changed && why != nil {
-		p.logger.Warn("refused a peer", "peer", peer, "why", text)
-	}
+	return changed && why != nil
 }
 
 // judge decides about a peer of this cluster that announced itself.
 func (p *peers) judge(ctx context.Context, peer transport.Identity, said announcement) refusal {
-	if m, known := p.member(peer.ID); known {
-		if verdict := judgeMember(m, peer, said.Address); verdict != (refusal{}) {
-			return verdict
-		}
+	m, known := p.member(peer.ID)
+	if known && replaced(m, peer) {
+		return judgeReplaced(m, peer)
 	}
-	p.mu.Lock()
-	proved := p.proved[peer.ID] == said
-	p.mu.Unlock()
-	if proved {
-		return refusal{}
+	at, listed := p.whereabouts(peer.ID)
+	if !listed {
+		at.address = m.Address // recorded, and about to be a voter
 	}
-	if err := validAddress(said.Address, dialable); err != nil {
-		return refusal{refusedNow, fmt.Sprintf("does not call back %q: %v", said.Address, err)}
+	if at.address != "" && at.address != said.Address {
+		return p.judgeMove(ctx, at, peer, said)
 	}
-	r, err := p.ask(ctx, said.Address, request{Kind: requestProbe, From: p.introduction()})
-	switch {
-	case errors.Is(err, transport.ErrSelf), err == nil && (r.From.Boot != said.Boot || r.From.ref != ref{peer.ID, said.Instance}):
-		return refusal{refusedCopied, fmt.Sprintf("finds another process at %s, which this one says is its address: "+
-			"one of the two runs on a copy of the other's data directory or configuration", said.Address)}
-	case err != nil:
-		return refusal{refusedNow, fmt.Sprintf("cannot reach %s, which this one says is its address: %v", said.Address, err)}
-	}
-	p.mu.Lock()
-	if len(p.proved) >= saidMax {
-		clear(p.proved)
-	}
-	p.proved[peer.ID] = said
-	p.mu.Unlock()
-	return refusal{}
+	return p.callBack(ctx, peer, said)
 }
 
-// judgeMember compares a peer with the member that it says it is.
-func judgeMember(m fsm.Member, peer transport.Identity, address string) refusal {
-	switch {
-	case replaced(m, peer):
-		return refusal{refusedReplaced, fmt.Sprintf("knows the member %s with another data directory (instance %v, not %v): "+
-			"the disk was wiped, restored or exchanged; start it on the directory that it had, or "+staysOut,
-			m.ID, instance(m.Instance), instance(peer.Instance))}
-	case m.Address != "" && m.Address != address:
-		return refusal{refusedMoved, fmt.Sprintf("knows the member %s at %s, not at %s: "+
-			"this runs on a copy of its data directory, or it must advertise its old address", m.ID, m.Address, address)}
-	}
-	return refusal{}
+func judgeReplaced(m fsm.Member, peer transport.Identity) refusal {
+	return refusal{refusedReplaced, fmt.Sprintf("knows the member %s with another data directory (instance %v, not %v): "+
+		"the disk was wiped, restored or exchanged; start it on the directory that it had, or "+staysOut,
+		m.ID, instance(m.Instance), instance(peer.Instance))}
 }

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -15,6 +16,11 @@ import (
 //
 // The rules, for nodes that all expect the same number E of nodes:
 //
+//   - F0. A node neither proposes nor mints while 2E nodes or more could found a
+//     cluster, as far as it knows: itself, the empty nodes that it hears of, be it
+//     that they expect another number, and whoever may be at an address of Join
+//     that does not answer. (A node alone, E = 1, with Join of others asks them
+//     first therefore; see contest.go.)
 //   - F1. A node that promised nobody proposes (promises itself to itself) when it
 //     has heard of E empty nodes, itself among them, and has the lowest id of
 //     those that are still free to propose or do so.
@@ -26,8 +32,9 @@ import (
 //     founds the cluster alone and then adds the other E-1 one by one.
 //   - F6. A node that hears of a minted cluster does nothing but wait to be added.
 //
-// Why there are never two clusters while there are fewer than 2E nodes: two sets
-// of E promises share a node. Its promise left the one proposer for the other
+// Why there are never two clusters while there are fewer than 2E nodes, which is
+// what F0 sees to where nodes know of each other: two sets of E promises share a
+// node. Its promise left the one proposer for the other
 // only by F3 or F4, that is after the one had abdicated; an abdication is on
 // disk before it is told, is not taken back, and a proposer that abdicated does
 // not mint. A proposer that minted does not abdicate.
@@ -49,6 +56,7 @@ type formation struct {
 	formationOptions
 	seen      map[sightingKey]sighting
 	hints     map[string]time.Duration // addresses that others named, and when
+	seats     map[string]seat          // by address of join
 	abdicated ref                      // the proposer that this node promised itself to, if it can never mint
 }
 
@@ -59,13 +67,15 @@ type formationOptions struct {
 	expect  int
 	mint    clusterID // the id to mint, if it comes to that: 16 random bytes
 	join    []string
+	alone   bool // found without those of join that are silent
 	started time.Duration
 }
 
 func newFormation(me saved, o formationOptions) *formation {
+	o.join = slices.Compact(slices.Sorted(slices.Values(o.join)))
 	return &formation{
 		me: me, formationOptions: o,
-		seen: make(map[sightingKey]sighting), hints: make(map[string]time.Duration),
+		seen: make(map[sightingKey]sighting), hints: make(map[string]time.Duration), seats: make(map[string]seat),
 	}
 }
 
@@ -104,7 +114,7 @@ func (f *formation) step(now time.Duration) (next saved, ask []string) {
 			next.Promised = f.me.ref
 		}
 	case f.me.ref:
-		if promisers := f.promisers(now); len(promisers) >= f.expect-1 {
+		if promisers := f.promisers(now); len(promisers) >= f.expect-1 && !f.contested(now) {
 			next.Cluster = f.mint // F5
 			next.Owed = append([]promiser{{f.me.ref, f.address}}, promisers[:f.expect-1]...)
 			return next, nil
@@ -133,7 +143,7 @@ func (f *formation) mayPropose(now time.Duration) bool {
 			return false
 		}
 	}
-	return len(peers)+1 >= f.expect
+	return len(peers)+1 >= f.expect && !f.contested(now)
 }
 
 // promisers are those whose promise to this node is known, by id.

@@ -163,6 +163,7 @@ func (w *simWorld) deliver(m simMail) {
 		n.up.abdicated = m.report.ref
 	}
 	if m.reply {
+		n.up.seated(simAddress(m.from), seat{who: []ref{m.report.ref}})
 		return
 	}
 	next := n.up.me

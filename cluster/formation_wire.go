@@ -15,9 +15,11 @@ type requestKind string
 
 const (
 	requestProbe   requestKind = "probe"   // who are you?
+	requestWho     requestKind = "who"     // the same, of one who judges the asker: nothing is judged in return
 	requestPromise requestKind = "promise" // promise yourself to me
 	requestAdmit   requestKind = "admit"   // you are a member of my cluster, if you are the one that I mean
 	requestAdd     requestKind = "add"     // you lead: add this member
+	requestMove    requestKind = "move"    // you lead: this is where I am now
 )
 
 // A request is all that a control stream carries in one direction.

@@ -70,7 +70,8 @@ func newFormer(o formerOptions) *former {
 		formerOptions: o, born: time.Now(), news: make(chan struct{}, 1),
 		calls: make(map[string]bool), trouble: make(map[string]error),
 		formation: newFormation(o.identity.saved(), formationOptions{
-			boot: o.peers.boot, address: o.peers.address, expect: o.config.BootstrapExpect, mint: mint, join: o.config.Join,
+			boot: o.peers.boot, address: o.peers.address, expect: o.config.BootstrapExpect, mint: mint,
+			join: o.config.Join, alone: o.config.BootstrapAlone,
 		}),
 	}
 }

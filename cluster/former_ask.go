@@ -46,6 +46,7 @@ func (o *former) round(ctx context.Context, calls *sync.WaitGroup, ask []string)
 // report is what this node says of itself. The caller holds mu.
 func (o *former) report() report {
 	r := o.formation.report(o.now())
+	r.standing = o.peers.standing()
 	if r.Cluster.known() {
 		r.Leader, r.LeaderAddress = o.hooks.leaderHint()
 	}
@@ -59,31 +60,65 @@ func answered(err error) bool {
 		errors.As(err, &refused)
 }
 
-// call sends q to address and takes in what comes back.
+// call sends q to address, to each of its addresses if it is a name of Join, and
+// takes in what comes back.
 func (o *former) call(ctx context.Context, address string, q request) {
-	a, err := o.peers.ask(ctx, address, q)
-	if err != nil && !answered(err) && slices.Contains(o.config.Join, address) {
-		// A gossip address will do as well: the service is one port beneath.
-		if beneath, ok := portBeneath(address); ok {
-			if b, errBeneath := o.peers.ask(ctx, beneath, q); errBeneath == nil {
-				a, err = b, nil
-			}
-		}
+	places := []string{address}
+	joined := slices.Contains(o.config.Join, address)
+	if joined {
+		places = resolved(ctx, address)
+	}
+	heard := make([]said, len(places))
+	var calls sync.WaitGroup
+	for i, place := range places {
+		calls.Go(func() { heard[i] = o.askAt(ctx, place, q, joined) })
+	}
+	calls.Wait()
+	if ctx.Err() != nil && !slices.ContainsFunc(heard, func(s said) bool { return s.err == nil }) {
+		return
 	}
 	o.mu.Lock()
 	delete(o.calls, address)
-	switch {
-	case err == nil:
-		delete(o.trouble, address)
-		o.formation.heard(o.now(), a.From)
-		if a.Refusal.final() && o.final == nil {
-			o.final = fmt.Errorf("cluster: refused for good: %w", &refusedError{a.From.ID, a.Refusal})
+	delete(o.trouble, address)
+	var at seat
+	for _, s := range heard {
+		switch {
+		case s.err == nil:
+			o.formation.heard(o.now(), s.reply.From)
+			at.who = append(at.who, s.reply.From.ref)
+			if s.reply.Refusal.final() && o.final == nil {
+				o.final = fmt.Errorf("cluster: refused for good: %w", &refusedError{s.reply.From.ID, s.reply.Refusal})
+			}
+		case errors.Is(s.err, transport.ErrSelf):
+			at.who = append(at.who, o.formation.me.ref)
+		default:
+			at.silent++
+			o.trouble[address] = s.err
 		}
-	case errors.Is(err, transport.ErrSelf):
-		delete(o.trouble, address)
-	case ctx.Err() == nil:
-		o.trouble[address] = err
+	}
+	if joined {
+		o.formation.seated(address, at)
 	}
 	o.mu.Unlock()
 	o.wake()
+}
+
+// A said is what came of one call.
+type said struct {
+	reply reply
+	err   error
+}
+
+// askAt sends q to one place, and to the port beneath if that is all the same.
+func (o *former) askAt(ctx context.Context, place string, q request, joined bool) said {
+	a, err := o.peers.ask(ctx, place, q)
+	if err != nil && !answered(err) && joined {
+		// A gossip address will do as well: the service is one port beneath.
+		if beneath, ok := portBeneath(place); ok {
+			if b, errBeneath := o.peers.ask(ctx, beneath, q); errBeneath == nil || answered(errBeneath) {
+				a, err = b, errBeneath
+			}
+		}
+	}
+	return said{a, err}
 }

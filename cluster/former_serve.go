@@ -27,9 +27,16 @@ func (o *former) handle(ctx context.Context, peer transport.Identity, q request)
 		defer o.mu.Unlock()
 		return reply{o.report(), verdict}
 	}
+	moved := o.located(ctx, peer, q)
+	if q.Kind == requestMove && moved == (refusal{}) {
+		moved = o.relocate(ctx, peer, q.From)
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	verdict := o.judge(peer)
+	if verdict == (refusal{}) {
+		verdict = moved
+	}
 	if verdict == (refusal{}) {
 		verdict = o.agree(q)
 	}
@@ -43,7 +50,7 @@ func (o *former) agree(q request) refusal {
 	var next saved
 	var reason string
 	switch q.Kind {
-	case requestProbe:
+	case requestProbe, requestWho, requestMove:
 		return refusal{}
 	case requestPromise:
 		next, reason = o.formation.promise(o.now(), q.From)
@@ -75,12 +82,30 @@ func (o *former) judge(peer transport.Identity) refusal {
 	case !me.known() || !known || m.Instance == fsm.Nonce{}:
 		return refusal{}
 	case replaced(m, peer):
-		return judgeMember(m, peer, m.Address)
+		return judgeReplaced(m, peer)
 	case clusterID(peer.Cluster) != me:
 		return refusal{refusedReplaced, fmt.Sprintf("knows the member %s with this very data directory, which says that it is of no cluster: "+
 			"it was restored from before; "+staysOut, m.ID)}
 	}
 	return refusal{}
+}
+
+// located judges a member of this cluster that is not where it is known to be.
+func (o *former) located(ctx context.Context, peer transport.Identity, q request) refusal {
+	me := o.identity.clusterID()
+	at, known := o.peers.whereabouts(peer.ID)
+	if q.Kind == requestWho || !me.known() || clusterID(peer.Cluster) != me || !known || at.address == q.From.Address {
+		return refusal{}
+	}
+	return o.peers.judge(ctx, peer, q.From.announcement())
+}
+
+// relocate is what a leader does for a member that has moved, and was judged.
+func (o *former) relocate(ctx context.Context, peer transport.Identity, from report) refusal {
+	if _, known := o.peers.member(peer.ID); !known || clusterID(peer.Cluster) != o.identity.clusterID() {
+		return refusal{refusedNow, "moves nobody who is not a member"}
+	}
+	return o.enter(ctx, promiser{from.ref, from.Address})
 }
 
 // add is what a leader does for a founder that does not lead any more.
@@ -92,6 +117,11 @@ func (o *former) add(ctx context.Context, peer transport.Identity, p *promiser) 
 	case p == nil || validID(p.ID) != nil || validAddress(p.Address, dialable) != nil:
 		return refusal{refusedNow, "was not told whom to add"}
 	}
+	return o.enter(ctx, *p)
+}
+
+// enter has a member recorded with its address, and made a voter there.
+func (o *former) enter(ctx context.Context, p promiser) refusal {
 	ctx, cancel := context.WithTimeout(ctx, addMemberTimeout)
 	defer cancel()
 	err := o.hooks.addMember(ctx, fsm.Member{ID: p.ID, Instance: fsm.Nonce(p.Instance), Address: p.Address})

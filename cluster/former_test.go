@@ -161,7 +161,7 @@ func startNode(t *testing.T, cfg Config, tweaks nodeTweaks) *testNode {
 		},
 		leaderHint: func() (string, string) {
 			address, id := n.raft.Load().LeaderWithID()
-			return string(id), string(address)
+			return string(id), placeOf(address).address
 		},
 		voter: func(id string) bool {
 			s, ok := n.server(id)
@@ -666,7 +666,7 @@ func TestStatusTellsWhatIsWrong(t *testing.T) {
 // What a former is asked by nodes that have no business to ask.
 func TestFormerRefusesStrangers(t *testing.T) {
 	configs := testConfigs(t, 2)
-	configs[0].BootstrapExpect, configs[1].BootstrapExpect = 1, 1
+	configs[0].BootstrapExpect, configs[1].BootstrapExpect, configs[1].Join = 1, 1, nil
 	a := startNode(t, configs[0], nodeTweaks{})
 	wantFormed(t, a)
 	stranger, err := openIdentity(filepath.Join(t.TempDir(), "x"), "x")

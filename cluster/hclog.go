@@ -137,7 +137,7 @@ func attributes(args []any) []any {
 		case hclog.Quote:
 			out[i] = fmt.Sprintf("%q", string(v))
 		case raft.Server:
-			out[i] = fmt.Sprintf("%s at %s", v.ID, v.Address)
+			out[i] = fmt.Sprintf("%s at %s", v.ID, placeOf(v.Address).address)
 		default:
 			out[i] = arg
 		}

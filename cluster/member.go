@@ -20,7 +20,8 @@ const voterTimeout = 5 * time.Second
 // errNotLeader: only a leader changes the membership.
 var errNotLeader = errors.New("cluster: this node does not lead")
 
-// servers are the members of raft's latest configuration.
+// servers are the members of raft's latest configuration. Its addresses are
+// places.
 func (n *Node) servers() []raft.Server {
 	r := n.started.Load()
 	if r == nil {
@@ -33,24 +34,34 @@ func (n *Node) servers() []raft.Server {
 	return slices.Clone(f.Configuration().Servers) // raft gives its own
 }
 
+// placed is where a member is by raft's latest configuration.
+func (n *Node) placed(id string) (at place, known bool) {
+	for _, s := range n.servers() {
+		if string(s.ID) == id {
+			at = placeOf(s.Address)
+			at.id, known = id, true
+		}
+	}
+	return at, known
+}
+
 // member is what this node knows of another: its address from the membership,
 // its instance from the state.
 func (n *Node) member(id string) (fsm.Member, bool) {
 	m, known := n.machine.member(id)
-	for _, s := range n.servers() {
-		if string(s.ID) == id {
-			m.ID, m.Address, known = id, string(s.Address), true
-		}
+	if at, listed := n.placed(id); listed {
+		m.ID, m.Address, known = id, at.address, true
 	}
 	return m, known
 }
 
-// memberAddresses are where the other members are, by raft's latest configuration.
+// memberAddresses are where the other members are, as far as is known here.
 func (n *Node) memberAddresses() []string {
 	var all []string
 	for _, s := range n.servers() {
 		if string(s.ID) != n.cfg.ID {
-			all = append(all, string(s.Address))
+			at, _ := n.peers.whereabouts(string(s.ID))
+			all = append(all, at.address)
 		}
 	}
 	return all
@@ -91,7 +102,7 @@ func (n *Node) forming() bool {
 // bootstrap begins a cluster of this node alone. It may be called again.
 func (n *Node) bootstrap() error {
 	err := n.raft.BootstrapCluster(raft.Configuration{Servers: []raft.Server{
-		{Suffrage: raft.Voter, ID: raft.ServerID(n.cfg.ID), Address: raft.ServerAddress(n.address)},
+		{Suffrage: raft.Voter, ID: raft.ServerID(n.cfg.ID), Address: place{id: n.cfg.ID, address: n.address}.raft()},
 	}}).Error()
 	if errors.Is(err, raft.ErrCantBootstrap) {
 		return nil
@@ -99,8 +110,8 @@ func (n *Node) bootstrap() error {
 	return err
 }
 
-// addMember records who a node is, then makes it a voter: in this order, so
-// that it is known by its instance before its vote counts. After nil it is one by
+// addMember records who a node is and where, then makes it a voter there: in this
+// order, so that it is known by its instance before its vote counts. After nil it is one by
 // an entry that is committed: one that was there before the record is committed
 // with it, unless another leader's log has taken its place.
 func (n *Node) addMember(ctx context.Context, m fsm.Member) error {
@@ -118,7 +129,12 @@ func (n *Node) addMember(ctx context.Context, m fsm.Member) error {
 	if before && n.votes(m) {
 		return nil
 	}
-	err = n.raft.AddVoter(raft.ServerID(m.ID), raft.ServerAddress(m.Address), 0, voterTimeout).Error()
+	to, known := n.placed(m.ID)
+	if known && to.address != m.Address {
+		to.move++
+	}
+	to.id, to.address = m.ID, m.Address
+	err = n.raft.AddVoter(raft.ServerID(m.ID), to.raft(), 0, voterTimeout).Error()
 	if errors.Is(err, raft.ErrNotLeader) {
 		return errNotLeader
 	}
@@ -128,7 +144,7 @@ func (n *Node) addMember(ctx context.Context, m fsm.Member) error {
 // votes tells whether a node is a voter at its address.
 func (n *Node) votes(m fsm.Member) bool {
 	return slices.ContainsFunc(n.voters(), func(s raft.Server) bool {
-		return string(s.ID) == m.ID && string(s.Address) == m.Address
+		return string(s.ID) == m.ID && placeOf(s.Address).address == m.Address
 	})
 }
 

@@ -45,7 +45,8 @@ type Node struct {
 	readiness  readiness
 	stopping   atomic.Bool // see Stop
 	counters   counters
-	formed     atomic.Bool // forming will not be true again
+	formed     atomic.Bool            // forming will not be true again
+	unsettled  atomic.Pointer[string] // that it is not where the cluster has it; nil: it is
 	doings     sync.Pool
 
 	ctx      context.Context // ends with Close, or when the node fails
@@ -132,7 +133,8 @@ func (n *Node) open() (err error) {
 	n.machine.taken = &n.counters.taken
 	n.peers = newPeers(peersOptions{
 		identity: n.identity, address: n.address, key: n.cfg.ClusterKey,
-		member: n.member, fail: n.fail, logger: n.cfg.Logger,
+		member: n.member, placed: n.placed, moved: n.cfg.Moved,
+		cut: func(id string) { n.carrier.layer.cut(id) }, fail: n.fail, logger: n.cfg.Logger,
 	})
 	n.carrier = newRaftTransport(n.peers, &n.cfg)
 	n.leadership = newLeadership(n.cfg.ID, n.address, n.raftLeader)
@@ -167,6 +169,7 @@ func (n *Node) start() {
 	n.parts.Go(func() { n.link.tend(n.ctx) })
 	n.parts.Go(func() { n.catchUp(n.ctx) })
 	n.parts.Go(func() { n.takeSnapshots(n.ctx) })
+	n.parts.Go(func() { n.lookOut(n.ctx) })
 	n.parts.Go(n.accept)
 	if n.gossip != nil {
 		n.parts.Go(func() { n.gossip.run(n.ctx) })

@@ -44,5 +44,5 @@ func (n *Node) raftLeader() (id, address string) {
 		return "", ""
 	}
 	at, who := r.LeaderWithID()
-	return string(who), string(at)
+	return string(who), placeOf(at).address
 }

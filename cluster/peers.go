@@ -18,7 +18,8 @@ import (
 // was wiped, restored or copied, and that would vote a second time in a term:
 //
 //   - wiped or restored: its instance is not the one of the member list;
-//   - copied, and started elsewhere: its address is not the member's;
+//   - copied, and started elsewhere: its address is not the member's (one that
+//     has moved there has its operator's word: see moved.go);
 //   - copied with its configuration: it says the right address, but another
 //     process answers there.
 //
@@ -32,6 +33,7 @@ type peers struct {
 
 	mu      sync.Mutex              // guards the fields below; never held across I/O
 	proved  map[string]announcement // by id: who answered at its own address
+	movedTo map[string]move         // by id: who is not where the membership says
 	said    map[string]string       // by id: the last refusal logged
 	stopped bool                    // fail was called
 }
@@ -44,6 +46,13 @@ type peersOptions struct {
 	// configuration, its instance by the member list (zero if that has not been
 	// applied yet). It must not block.
 	member func(id string) (fsm.Member, bool)
+	// placed is where a member is by raft's latest configuration. It is asked for
+	// each message of raft's. nil: member knows all there is.
+	placed func(id string) (place, bool)
+	// moved is the operator's word that this node is gone from where it was.
+	moved bool
+	// cut closes raft's streams from and to a member, which has moved; may be nil.
+	cut func(id string)
 	// fail is told, once, that the cluster refuses this node for good. It must
 	// not block.
 	fail func(error)
@@ -57,15 +66,24 @@ func newPeers(o peersOptions) *peers {
 	}
 	return &peers{
 		peersOptions: o, boot: instance(randomNonce()), key: transport.NewKey(o.key),
-		proved: make(map[string]announcement), said: make(map[string]string),
+		proved: make(map[string]announcement), movedTo: make(map[string]move), said: make(map[string]string),
 	}
 }
 
 // dial opens a stream to the node at address. A peer that is not who the member
 // list says it is, or does not admit this one, is an error.
 func (p *peers) dial(ctx context.Context, kind transport.Kind, address string) (*transport.Conn, error) {
-	c, err := transport.Dial(ctx, address, kind, p.identity.transport(), p.key, func(peer transport.Identity) error {
-		return p.want(kind, peer, address)
+	return p.dialAt(ctx, kind, place{address: address})
+}
+
+// dialAt is dial that takes nobody else than the member with the place's id, if
+// that has one.
+func (p *peers) dialAt(ctx context.Context, kind transport.Kind, at place) (*transport.Conn, error) {
+	c, err := transport.Dial(ctx, at.address, kind, p.identity.transport(), p.key, func(peer transport.Identity) error {
+		if at.id != "" && peer.ID != at.id {
+			return fmt.Errorf("node %s answered at %s, where %s was looked for", peer.ID, at.address, at.id)
+		}
+		return p.want(kind, peer, at.address)
 	})
 	if err != nil || kind == transport.KindControl {
 		return c, err
@@ -81,10 +99,15 @@ func (p *peers) dial(ctx context.Context, kind transport.Kind, address string) (
 // and the log knows why if it was refused.
 func (p *peers) accept(ctx context.Context, nc net.Conn) (*transport.Conn, error) {
 	c, err := transport.Accept(ctx, nc, p.identity.transport, p.key, p.admit)
-	for _, kind := range []error{transport.ErrKey, transport.ErrCluster, transport.ErrHandshake} {
-		if errors.Is(err, kind) { // said without the peer's port, which is new each time
-			host, _, _ := net.SplitHostPort(nc.RemoteAddr().String())
+	host, _, _ := net.SplitHostPort(nc.RemoteAddr().String()) // its port is new each time
+	for _, kind := range []error{transport.ErrKey, transport.ErrHandshake} {
+		if errors.Is(err, kind) {
 			p.say(host, kind)
+		}
+	}
+	if errors.Is(err, transport.ErrCluster) {
+		if why := errors.Unwrap(err); p.news(host, why) {
+			p.logger.Error("a node of another cluster takes this one for its own", "peer", host, "why", why)
 		}
 	}
 	if err != nil || c.Kind == transport.KindControl {
@@ -118,9 +141,10 @@ func (p *peers) want(kind transport.Kind, peer transport.Identity, address strin
 		return err
 	}
 	m, known := p.member(peer.ID)
+	at, _ := p.whereabouts(peer.ID)
 	switch {
-	case known && m.Address != "" && m.Address != address:
-		return fmt.Errorf("node %s answered at %s, but is a member at %s", peer.ID, address, m.Address)
+	case known && at.address != "" && at.address != address:
+		return fmt.Errorf("node %s answered at %s, but is a member at %s", peer.ID, address, at.address)
 	case known && replaced(m, peer):
 		return fmt.Errorf("node %s has another data directory than the member %s", peer.ID, peer.ID)
 	}
@@ -134,7 +158,7 @@ func replaced(m fsm.Member, peer transport.Identity) bool {
 // introduction is the least that a request must say of its sender.
 func (p *peers) introduction() report {
 	s := p.identity.saved()
-	return report{ref: s.ref, Boot: p.boot, Address: p.address, Promised: s.Promised, Cluster: s.Cluster}
+	return report{ref: s.ref, Boot: p.boot, Address: p.address, standing: p.standing(), Promised: s.Promised, Cluster: s.Cluster}
 }
 
 // ask sends one control request to the node at address.

@@ -236,7 +236,7 @@ func TestPeersWithAnotherKey(t *testing.T) {
 
 func TestNotes(t *testing.T) {
 	var buf bytes.Buffer
-	said := announcement{instance{1, 2}, instance{3, 4}, "127.0.0.1:1"}
+	said := announcement{instance{1, 2}, instance{3, 4}, "127.0.0.1:1", standing{5, true}}
 	if err := writeNote(&buf, said); err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"sync"
 	"time"
@@ -54,10 +55,16 @@ func newRaftTransport(p *peers, cfg *Config) *raftTransport {
 	return &raftTransport{
 		layer: layer,
 		NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-			Stream: layer, MaxPool: raftPool, Timeout: timeout,
+			Stream: layer, MaxPool: raftPool, Timeout: timeout, ServerAddressProvider: layer,
 			Logger: newHCLogger(cfg.Logger), MsgpackUseNewTimeFormat: true,
 		}),
 	}
+}
+
+// EncodePeer is what a node says of where it is. It has the id in it, for votes are
+// remembered by it: see place.
+func (*raftTransport) EncodePeer(id raft.ServerID, at raft.ServerAddress) []byte {
+	return []byte(place{id: string(id), address: placeOf(at).address}.raft())
 }
 
 // SetHeartbeatHandler does nothing: see raftTransport.
@@ -97,11 +104,21 @@ func newRaftStreams(p *peers, timeout time.Duration) *raftStreams {
 	return l
 }
 
+// ServerAddr implements raft.ServerAddressProvider: a member is looked for where it
+// is known to be, though the membership may not say so yet.
+func (l *raftStreams) ServerAddr(id raft.ServerID) (raft.ServerAddress, error) {
+	at, known := l.peers.whereabouts(string(id))
+	if !known {
+		return "", fmt.Errorf("%s is no member", id)
+	}
+	return at.raft(), nil
+}
+
 // Dial implements raft.StreamLayer.
-func (l *raftStreams) Dial(address raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+func (l *raftStreams) Dial(to raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(l.ctx, timeout)
 	defer cancel()
-	c, err := l.peers.dial(ctx, transport.KindRaft, string(address))
+	c, err := l.peers.dialAt(ctx, transport.KindRaft, placeOf(to))
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +143,7 @@ func (l *raftStreams) offer(c *transport.Conn) {
 
 // enter takes note of a stream; nil if all is over and it was closed.
 func (l *raftStreams) enter(c *transport.Conn) *raftStream {
-	s := &raftStream{Conn: c, layer: l}
+	s := &raftStream{Conn: c, peer: c.Peer.ID, layer: l}
 	l.mu.Lock()
 	closed := l.closed
 	if !closed {
@@ -164,19 +181,37 @@ func (l *raftStreams) Close() error {
 	return nil
 }
 
-// Addr implements net.Listener: it is the address that raft knows this node by.
-func (l *raftStreams) Addr() net.Addr { return advertisedAddress(l.peers.address) }
+// cut closes all streams with a member: it is elsewhere now.
+func (l *raftStreams) cut(id string) {
+	l.mu.Lock()
+	var gone []*raftStream
+	for s := range l.open {
+		if s.peer == id {
+			gone = append(gone, s)
+		}
+	}
+	l.mu.Unlock()
+	for _, s := range gone {
+		s.Conn.Close()
+	}
+}
 
-type advertisedAddress string
+// Addr implements net.Listener: it is the place that raft knows this node by.
+func (l *raftStreams) Addr() net.Addr {
+	return advertisedPlace(place{id: l.peers.identity.saved().ID, address: l.peers.address}.raft())
+}
 
-func (advertisedAddress) Network() string  { return "tcp" }
-func (a advertisedAddress) String() string { return string(a) }
+type advertisedPlace raft.ServerAddress
+
+func (advertisedPlace) Network() string  { return "tcp" }
+func (a advertisedPlace) String() string { return string(a) }
 
 // A raftStream is one stream of raft's. Each write must get on within the
 // timeout: the deadline that the library sets for a snapshot is for all of it,
 // so that a peer which vanishes during one would be waited for that long.
 type raftStream struct {
 	net.Conn
+	peer  string // its id
 	layer *raftStreams
 }
 

@@ -82,8 +82,8 @@ func TestHeartbeatsGoThroughTheMainLoop(t *testing.T) {
 
 func TestRaftTransportCloses(t *testing.T) {
 	a, b := carriers(t)
-	address := a.layer.peers.address
-	if a.LocalAddr() != raft.ServerAddress(address) || a.layer.Addr().Network() != "tcp" {
+	address := place{id: "a", address: a.layer.peers.address}
+	if a.LocalAddr() != address.raft() || a.layer.Addr().Network() != "tcp" {
 		t.Fatal(a.LocalAddr())
 	}
 	out, err := a.layer.Dial(b.LocalAddr(), time.Second)

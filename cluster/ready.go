@@ -88,6 +88,9 @@ func (n *Node) readyUnder(caught *office) error {
 	if waits := n.former.status(); waits != "" {
 		return fmt.Errorf("cluster: %w: %s", errNoLeader, waits)
 	}
+	if why := n.unsettled.Load(); why != nil {
+		return fmt.Errorf("cluster: %w: this node %s", errNoLeader, *why)
+	}
 	return fmt.Errorf("cluster: %w", errNoLeader)
 }
 

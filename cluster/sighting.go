@@ -12,6 +12,7 @@ type report struct {
 	Boot    instance `json:"boot"` // the process: a copied directory has another
 	Address string   `json:"address"`
 	Expect  int      `json:"expect"`
+	standing
 
 	Promised ref       `json:"promised_to"`
 	Cluster  clusterID `json:"cluster_id"`
@@ -22,6 +23,11 @@ type report struct {
 	LeaderAddress string `json:"leader_address,omitempty"`
 	// Known are the addresses of nodes heard from lately.
 	Known []string `json:"known,omitempty"`
+}
+
+// announcement is the part of a report that is judged.
+func (r report) announcement() announcement {
+	return announcement{r.Instance, r.Boot, r.Address, r.standing}
 }
 
 func (r report) empty() bool     { return !r.Cluster.known() }

@@ -37,7 +37,7 @@ func (n *Node) Status(context.Context) (lockapi.Status, error) {
 	for _, server := range n.servers() {
 		id := string(server.ID)
 		s.Nodes = append(s.Nodes, lockapi.NodeStatus{
-			ID: id, Address: string(server.Address), Voter: server.Suffrage == raft.Voter,
+			ID: id, Address: placeOf(server.Address).address, Voter: server.Suffrage == raft.Voter,
 			Alive: id == n.cfg.ID || slices.Contains(alive, id),
 		})
 	}

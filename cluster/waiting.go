@@ -29,6 +29,9 @@ func (f *formation) waitingFor(now time.Duration) string {
 	if id, at := f.duplicate(now); id != "" {
 		return fmt.Sprintf("two nodes go by the id %s, at %s: they count as none", id, strings.Join(at, " and "))
 	}
+	if text := f.contest(now); text != "" {
+		return text
+	}
 	if n := len(f.fresh(now)) - len(peers); n > 0 && len(peers)+1 < f.expect {
 		return fmt.Sprintf("%d nodes expect another number of nodes than %d (bootstrap-expect)", n, f.expect)
 	}

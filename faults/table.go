@@ -5,7 +5,7 @@ import "slices"
 // table lists the planted faults: for each property that the documentation
 // promises, at least one change that breaks it and the test that must notice.
 func table() []fault {
-	return slices.Concat(fsmFaults(), clusterFaults(), lockapiFaults(), webFaults(), checkerFaults(), sceneFaults(), []fault{
+	return slices.Concat(fsmFaults(), clusterFaults(), memberFaults(), lockapiFaults(), webFaults(), checkerFaults(), sceneFaults(), []fault{
 		{
 			name:     "run: no SIGKILL when validity is past",
 			property: "a command ends before the lock can be another's",

@@ -47,6 +47,11 @@ travels in clear, which takes --insecure, and takes a key that all nodes share:
 any file of at least 16 random bytes, as "openssl rand -base64 32" makes one.
 --join may name the node itself, so that it can be the same on all.
 
+A member is bound to the address that it advertises, so that a copy of its data
+directory cannot vote beside it. Advertise a name of DNS, and what it points to may
+change. Else start it once with --moved at its new address, if what ran at the old
+one is gone for good; a false word can make two leaders.
+
 Every flag is also LOCKD_* in the environment and a key of the YAML file.`,
 		Example: `  # on each of three machines, with its own id and address
   lockd serve --node-id n1 --data-dir /var/lib/lockd --listen 10.0.0.1:7600 \
@@ -68,6 +73,8 @@ Every flag is also LOCKD_* in the environment and a key of the YAML file.`,
 	flags.StringVar(&f.config.Advertise, "advertise", "", "`HOST:PORT` that others reach it by (default: --listen)")
 	flags.StringSliceVar(&f.config.Join, "join", nil, "`HOST:PORT,...` of other nodes; one that answers is enough")
 	flags.IntVar(&f.config.BootstrapExpect, "bootstrap-expect", 0, "form a new cluster of this many empty nodes")
+	flags.BoolVar(&f.config.BootstrapAlone, "bootstrap-alone", false, "with --bootstrap-expect 1: found without those in --join that do not answer")
+	flags.BoolVar(&f.config.Moved, "moved", false, "what ran at this member's old address is gone for good: it is here now")
 	flags.StringVar(&f.keyFile, "gossip-key-file", "", "file with the key that all nodes share")
 	flags.BoolVar(&f.insecure, "insecure", false, "listen off loopback without TLS")
 	flags.BoolVar(&f.config.NoGossip, "no-gossip", false, "do not gossip on the port above: find nodes by --join alone")
