@@ -97,7 +97,11 @@ func (o *former) located(ctx context.Context, peer transport.Identity, q request
 	if q.Kind == requestWho || !me.known() || clusterID(peer.Cluster) != me || !known || at.address == q.From.Address {
 		return refusal{}
 	}
-	return o.peers.judge(ctx, peer, q.From.announcement())
+	verdict := o.peers.judge(ctx, peer, q.From.announcement())
+	if verdict != (refusal{}) {
+		o.peers.say(peer.ID, fmt.Errorf("refused: this node %s", verdict.Reason))
+	}
+	return verdict
 }
 
 // relocate is what a leader does for a member that has moved, and was judged.
