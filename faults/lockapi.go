@@ -6,7 +6,7 @@ const client = "./lockapi"
 
 // lockapiFaults are those of the client engine.
 func lockapiFaults() []fault {
-	return slices.Concat(beliefFaults(), leavingFaults(), sessionFaults(), modeFaults(), warningFaults(), agentFaults(), resumeFaults())
+	return slices.Concat(beliefFaults(), leavingFaults(), sessionFaults(), modeFaults(), warningFaults(), agentFaults(), resumeFaults(), remoteFaults())
 }
 
 // beliefFaults concern when the client stops believing, and what it does then.
@@ -171,8 +171,8 @@ func sessionFaults() []fault {
 		},
 		{
 			name: "client: no doubt about a slow answer", property: "a stuck node does not cost the session",
-			file: "lockapi/send.go", old: "time.NewTimer(s.ttl / doubtShare)",
-			new: "time.NewTimer(s.ttl * doubtShare)", pkg: client, test: "TestRenewalIsSentAgain",
+			file: "lockapi/send.go", old: "time.AfterFunc(s.ttl/doubtShare,",
+			new: "time.AfterFunc(s.ttl*doubtShare,", pkg: client, test: "TestRenewalIsSentAgain",
 		},
 		{
 			name: "client: a waiting acquire dies with the session", property: "an acquire queues again under the next session",

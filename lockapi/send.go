@@ -104,31 +104,24 @@ func (s *session) insist(ctx context.Context, c *fsm.Command) (fsm.Result, error
 		err error
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	answers := make(chan answer, 2)
-	ask := func() {
+	defer cancel()
+	beside := make(chan answer, 1)
+	doubt := time.AfterFunc(s.ttl/doubtShare, func() {
 		r, err := s.do(ctx, c, true)
-		answers <- answer{r, err}
-	}
-	asked := 1
-	go ask()
-	doubt := time.NewTimer(s.ttl / doubtShare)
-	defer doubt.Stop()
-	for {
-		select {
-		case <-doubt.C:
-			asked++
-			go ask()
-		case a := <-answers:
-			if asked--; a.err != nil && asked > 0 {
-				continue
-			}
-			cancel()
-			for ; asked > 0; asked-- {
-				<-answers
-			}
-			return a.r, a.err
+		if err == nil {
+			cancel() // the first is not waited for
 		}
+		beside <- answer{r, err}
+	})
+	r, err := s.do(ctx, c, true)
+	if doubt.Stop() {
+		return r, err
 	}
+	cancel()
+	if second := <-beside; err != nil {
+		return second.r, second.err
+	}
+	return r, err
 }
 
 // within is ctx, ended by the end of the session as well. release it.

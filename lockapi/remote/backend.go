@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -28,12 +29,18 @@ type Backend struct {
 	work    sync.WaitGroup
 	calls   sync.Pool // of *call
 
+	sessionsMax int                     // rpc.StreamSessionsMax; less in tests
+	opening     chan struct{}           // a place for each open under way; of all further streams too
+	further     atomic.Pointer[Backend] // its stream is for the sessions that find no room on this one's
+
 	// mu guards the fields below, all calls, sessions and what the link is to
 	// send. It is never held across I/O, and taken once per frame.
 	mu       sync.Mutex
 	closed   bool
 	inflight map[fsm.Key]*call
 	sessions map[fsm.SessionID]*session
+	forgetAt int           // so many sessions are looked through for what to forget
+	coming   int           // sessions that are about to be known
 	link     *link         // where commands go; nil while there is none
 	linked   chan struct{} // closed, and made anew, when link is set
 	nonce    fsm.Nonce     // given to the last attach
@@ -48,10 +55,15 @@ func Open(endpoints []string, o Options) (*Backend, error) {
 	if err := checked(endpoints); err != nil {
 		return nil, err
 	}
+	return newBackend(newBook(endpoints), o), nil
+}
+
+func newBackend(known *book, o Options) *Backend {
 	b := &Backend{
-		options: o, log: o.Logger, book: newBook(endpoints),
+		options: o, log: o.Logger, book: known,
+		sessionsMax: rpc.StreamSessionsMax, opening: make(chan struct{}, opensMax),
 		inflight: make(map[fsm.Key]*call), sessions: make(map[fsm.SessionID]*session),
-		linked: make(chan struct{}),
+		linked: make(chan struct{}), forgetAt: sessionsKept,
 	}
 	if b.log == nil {
 		b.log = slog.New(slog.DiscardHandler)
@@ -66,7 +78,7 @@ func Open(endpoints []string, o Options) (*Backend, error) {
 	b.nonce.Hi = rand.Uint64()
 	b.ctx, b.cancel = context.WithCancel(context.Background())
 	b.work.Go(b.run)
-	return b, nil
+	return b
 }
 
 // Capabilities implements lockapi.Backend.
@@ -98,6 +110,9 @@ func (b *Backend) Close() error {
 	wake(woken)
 	b.cancel()
 	b.work.Wait()
+	if next := b.further.Load(); next != nil {
+		return next.Close()
+	}
 	return nil
 }
 

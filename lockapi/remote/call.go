@@ -3,6 +3,7 @@ package remote
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/lockd-io/lockd/fsm"
 	"github.com/lockd-io/lockd/lockapi"
@@ -18,9 +19,11 @@ var errNumberTwice = fmt.Errorf("%w: another command with the same number is und
 type call struct {
 	key     fsm.Key
 	command fsm.Command
+	begun   time.Time // when it was first asked for
 	// sent is the link on which the command waits for its answer; nil if it
 	// must be sent (again).
-	sent *link
+	sent  *link
+	place place // when that was, as the link tells it
 	// doubt: it was sent over a link that gave no answer.
 	doubt bool
 	// session is the one that the command speaks for; nil for opens and
@@ -50,7 +53,21 @@ func (b *Backend) Do(ctx context.Context, c fsm.Command) (fsm.Result, error) {
 	if err := ctx.Err(); err != nil {
 		return fsm.Result{}, fmt.Errorf("%w: %w", lockapi.ErrUnavailable, err)
 	}
-	a, err := b.begin(&c, nil)
+	if begins(&c) {
+		return b.open(ctx, &c)
+	}
+	if b.further.Load() != nil {
+		var err error
+		if b, err = b.carrier(&c); err != nil {
+			return fsm.Result{}, err
+		}
+	}
+	return b.do(ctx, &c)
+}
+
+// do gets c answered by way of this backend's own stream.
+func (b *Backend) do(ctx context.Context, c *fsm.Command) (fsm.Result, error) {
+	a, err := b.begin(c, nil)
 	if err != nil {
 		return fsm.Result{}, err
 	}
@@ -99,11 +116,11 @@ func (b *Backend) begin(c *fsm.Command, f *feed) (*call, error) {
 		}
 		a.also, first.also = first.also, a
 		if first.sent != nil && first.sent == b.link {
-			b.link.doubt()
+			b.doubtful(first)
 		}
 		return a, nil
 	}
-	a.command = *c
+	a.command, a.begun = *c, time.Now()
 	b.inflight[key] = a
 	if speaks(c) {
 		b.enlist(a)
@@ -124,6 +141,7 @@ func (b *Backend) send(a *call) {
 	}
 	a.doubt = a.doubt || a.sent != nil
 	a.sent, a.full = l, nil
+	a.place = l.place()
 	l.out.Command(&a.command)
 }
 
@@ -175,7 +193,7 @@ func (b *Backend) withdraw(a *call) (maybe bool, full *lockapi.OverloadError, wi
 	}
 	b.discard(a)
 	if heir := a.also; heir != nil {
-		heir.command, heir.sent, heir.doubt, heir.full = a.command, a.sent, a.doubt, a.full
+		heir.command, heir.begun, heir.sent, heir.place, heir.doubt, heir.full = a.command, a.begun, a.sent, a.place, a.doubt, a.full
 		b.inflight[heir.key] = heir
 		if a.session != nil {
 			b.enlist(heir)

@@ -12,7 +12,9 @@
 // # One link
 //
 // A Backend has one stream, to one node: the leader, or, with Spread, any. All
-// goroutines and all sessions of the process share it. Whoever calls Do appends
+// goroutines and all sessions of the process share it, up to 32,768 sessions, which is
+// what a node lets one stream speak for; then there is a further stream for the next
+// ones. Whoever calls Do appends
 // his command to what is to be sent; one goroutine sends what has gathered as
 // one frame, and one reads answers and wakes the callers. There is no goroutine
 // and no timer per call.
@@ -20,8 +22,8 @@
 // # When the link fails
 //
 // A link that breaks, or is silent for a second while something waits for an
-// answer, or that a caller doubts (a second Do of a command that is still under
-// way), is replaced: all endpoints are tried, a few milliseconds apart, and the
+// answer, or on which a command is stuck that a caller doubts (a second Do of it:
+// later ones are answered, or nothing is heard), is replaced: all endpoints are tried, a few milliseconds apart, and the
 // node that leads is preferred. Over the new link the sessions that are in use
 // are attached again, and then every unanswered command is sent again as it
 // was, which is always safe. A caller notices a delay, and an error only when

@@ -9,6 +9,9 @@ const (
 	// sessionsKept: sessions that nobody has spoken for in a while are forgotten
 	// when there are more than this.
 	sessionsKept = 1 << 14
+	// opensMax: sessions that are opened at a time; more wait for their turn, so
+	// that what the first ones say next is not behind the last one's opening.
+	opensMax = 1024
 	// feedBuffered: events in a session's channel; feedQueueMax: further ones
 	// that wait for it. What is beyond is dropped, and comes again with the
 	// next renewal. One entry of the log may grant to hundreds of waiters of
@@ -32,6 +35,9 @@ const (
 	// leader is not buried in repetitions.
 	quietLooks     = 4
 	quietDoublings = 4
+	// sessionsALook: a link may be silent for one look more for each so many
+	// sessions, two seconds more when it is full.
+	sessionsALook = 4096
 	// doubtAfter: a link younger than this is not doubted yet.
 	doubtAfter = 250 * time.Millisecond
 	// avoidMin, avoidMax: how long an address that has failed is the last

@@ -37,6 +37,7 @@ type link struct {
 	// Guarded by Backend.mu.
 	out      *rpc.Packer
 	attaches map[fsm.Key]attaching
+	order    order
 }
 
 // dial makes a link to the node at the address, which has introduced itself
@@ -64,7 +65,7 @@ func (b *Backend) dial(ctx context.Context, address string) (*link, error) {
 	l := &link{
 		address: address, conn: conn, node: lockdv1.NewLockdClient(conn),
 		news: make(chan struct{}, 1), broken: make(chan struct{}),
-		out: rpc.NewPacker(), attaches: make(map[fsm.Key]attaching),
+		out: rpc.NewPacker(), attaches: make(map[fsm.Key]attaching), order: order{begun: time.Now()},
 	}
 	l.ctx, l.cancel = context.WithCancel(b.ctx)
 	stop := context.AfterFunc(ctx, l.cancel)

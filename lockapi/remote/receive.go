@@ -31,6 +31,7 @@ func (b *Backend) receive(l *link, outcomes []rpc.Outcome, woken []*call) []*cal
 		case a == nil: // its caller has gone, or it was answered before
 		case o.Refusal == 0:
 			l.served.Store(true)
+			l.progress(a)
 			woken = b.answered(l, a, o.Result, woken)
 		case a.sent == l:
 			woken = b.refused(l, a, o, woken)

@@ -50,14 +50,16 @@ func (s *session) unlist(a *call) {
 	a.prev, a.next = nil, nil
 }
 
-// know makes a session known, and others forgotten that nobody speaks for.
+// know makes a session known, and others forgotten that nobody speaks for: by a walk
+// over all, so not again before there are twice as many as are left.
 func (b *Backend) know(id fsm.SessionID, i fsm.Incarnation) *session {
-	if len(b.sessions) >= sessionsKept {
+	if len(b.sessions) >= b.forgetAt {
 		for id, s := range b.sessions {
 			if s.calls == nil && s.feed == nil && (b.link == nil || s.attached != b.link) {
 				delete(b.sessions, id)
 			}
 		}
+		b.forgetAt = max(sessionsKept, 2*len(b.sessions))
 	}
 	s := &session{id: id, incarnation: i}
 	b.sessions[id] = s
@@ -105,6 +107,11 @@ func (b *Backend) attachCommand(a lockapi.Attachment) fsm.Command {
 // whenever the link is replaced; when the machine then says that it is over,
 // the channel says so too, and closes.
 func (b *Backend) Attach(ctx context.Context, a lockapi.Attachment) (<-chan fsm.Outcome, error) {
+	b, err := b.carrier(&fsm.Command{Op: fsm.OpAttach, Session: a.Session})
+	if err != nil {
+		return nil, err
+	}
+	defer b.arrived()
 	b.mu.Lock()
 	c := b.attachCommand(a)
 	b.mu.Unlock()

@@ -50,7 +50,7 @@ func (b *Backend) tend(l *link, quiet *int) (better *link) {
 	ticker := time.NewTicker(look)
 	defer ticker.Stop()
 	p := pursuit{b: b, ctx: ctx, link: l, results: make(chan attempt)}
-	heard, silence := l.heard.Load(), 0
+	heard, silence, carried := l.heard.Load(), 0, 0
 	for {
 		p.follow()
 		select {
@@ -65,7 +65,9 @@ func (b *Backend) tend(l *link, quiet *int) (better *link) {
 			}
 		case <-l.news:
 		case <-ticker.C:
-			if now := l.heard.Load(); now != heard || !b.waiting(l) {
+			waiting, sessions := b.waiting(l)
+			carried = sessions
+			if now := l.heard.Load(); now != heard || !waiting {
 				heard, silence = now, 0
 			} else {
 				silence++
@@ -77,7 +79,7 @@ func (b *Backend) tend(l *link, quiet *int) (better *link) {
 				b.book.forgive(l.address)
 			}
 		}
-		if why := l.fault(silence, *quiet); why != "" {
+		if why := l.fault(silence, *quiet, carried); why != "" {
 			if silence > 0 {
 				*quiet++
 			}
@@ -88,25 +90,27 @@ func (b *Backend) tend(l *link, quiet *int) (better *link) {
 	}
 }
 
-// fault says why a link that stands is to be given up; nothing if it is not.
-func (l *link) fault(silence, quiet int) string {
+// fault says why a link that stands is to be given up; nothing if it is not. The more
+// sessions it carries, the dearer is another link, where all are to be attached, and
+// the longer a node may be silent.
+func (l *link) fault(silence, quiet, carried int) string {
 	switch {
 	case l.hello.Load().GetDraining():
 		return "the node is about to stop"
 	case l.doubted.Load() && time.Since(l.born) >= doubtAfter:
 		return "a command is not answered"
-	case silence >= quietLooks<<min(quiet, quietDoublings):
+	case silence >= quietLooks<<min(quiet, quietDoublings)+carried/sessionsALook:
 		return "the node is silent"
 	default:
 		return ""
 	}
 }
 
-// waiting tells whether anything waits for an answer.
-func (b *Backend) waiting(l *link) bool {
+// waiting tells whether anything waits for an answer, and how many sessions there are.
+func (b *Backend) waiting(l *link) (waiting bool, sessions int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.inflight) > 0 || len(l.attaches) > 0
+	return len(b.inflight) > 0 || len(l.attaches) > 0, len(b.sessions)
 }
 
 // A pursuit is after the node that leads, while the link goes on.

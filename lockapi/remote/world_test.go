@@ -86,6 +86,7 @@ type node struct {
 	fault   fault
 	failure error // given to every command in place of doing it
 	asked   int   // commands that came
+	queue   []func()
 }
 
 // fault is how a node treats commands.
@@ -97,6 +98,7 @@ const (
 	mute          // does it and never answers
 	crowded       // gives its failure to acquires only
 	stuck         // is deaf to acquires only
+	slow          // does one after the other, and takes its time
 )
 
 func (n *node) set(f fault, failure error) {
@@ -123,11 +125,34 @@ func (n *node) Submit(c fsm.Command, answer func(fsm.Result, error)) {
 	switch {
 	case failure != nil && (f != crowded || c.Op == fsm.OpAcquire):
 		answer(fsm.Result{}, failure)
+	case f == slow:
+		n.slowly(func() { n.Backend.Submit(c, answer) })
 	case f == mute:
 		n.Backend.Submit(c, func(fsm.Result, error) {})
 	case f == none, f == crowded, f == stuck && c.Op != fsm.OpAcquire:
 		n.Backend.Submit(c, answer)
 	}
+}
+
+// slowly runs f when everything before it has run, and a while has passed.
+func (n *node) slowly(f func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.queue = append(n.queue, f); len(n.queue) > 1 {
+		return
+	}
+	go func() {
+		for next := f; next != nil; {
+			time.Sleep(10 * time.Millisecond)
+			next()
+			next = nil
+			n.mu.Lock()
+			if n.queue = n.queue[1:]; len(n.queue) > 0 {
+				next = n.queue[0]
+			}
+			n.mu.Unlock()
+		}
+	}()
 }
 
 func (n *node) Attach(ctx context.Context, a lockapi.Attachment) (<-chan fsm.Outcome, error) {

@@ -16,7 +16,7 @@ type attached struct {
 
 // attach lets c's session in, if the secret is right, and then tells its
 // events until they end or the stream does.
-func (s *stream) attach(c *fsm.Command) {
+func (s *stream) attach(c *fsm.Command, opens bool) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
 	events, err := s.server.backend.Attach(ctx, lockapi.Attachment{
@@ -26,7 +26,7 @@ func (s *stream) attach(c *fsm.Command) {
 	mine := &attached{cancel: cancel}
 
 	s.mu.Lock()
-	s.done(c.Op)
+	s.done(opens)
 	if s.over || err != nil {
 		if !s.over {
 			s.out.outcome(&o)

@@ -27,7 +27,7 @@ type stream struct {
 	mu       sync.Mutex // guards the fields below; never held across I/O or the backend
 	out      *Packer
 	underway int           // commands that the backend has yet to answer
-	opening  int           // of these, opens and attaches
+	opening  int           // of these, those that may bring a session more
 	room     chan struct{} // closed when somebody who waits for room should look again
 	sessions map[fsm.SessionID]*attached
 	over     bool
@@ -45,7 +45,7 @@ func (s *stream) run() error {
 	s.server.work.Go(s.write)
 	defer s.end()
 	var frame commandFrame
-	var keep []int
+	var keep []kept
 	for {
 		err := s.rpc.RecvMsg(&frame)
 		if errors.Is(err, io.EOF) {
@@ -60,8 +60,8 @@ func (s *stream) run() error {
 		if keep, err = s.admit(frame.commands, keep[:0]); err != nil {
 			return err
 		}
-		for _, i := range keep {
-			s.forward(&frame.commands[i])
+		for _, k := range keep {
+			s.forward(&frame.commands[k.at], k.opens)
 		}
 	}
 }
@@ -75,10 +75,16 @@ func (s *stream) end() {
 	s.sessions = nil
 }
 
+// A kept is a command of a frame that may go on.
+type kept struct {
+	at    int  // in the frame
+	opens bool // it may bring a session more
+}
+
 // admit waits until the commands of a frame may be under way, refuses those
 // that may not go on, and tells which may. Not reading is how a node slows a
 // client down.
-func (s *stream) admit(commands []fsm.Command, keep []int) ([]int, error) {
+func (s *stream) admit(commands []fsm.Command, keep []kept) ([]kept, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.underway > 0 && s.underway+len(commands) > UnderwayMax || s.out.Size() > backlogSizeMax {
@@ -91,10 +97,12 @@ func (s *stream) admit(commands []fsm.Command, keep []int) ([]int, error) {
 			s.out.outcome(&o)
 			continue
 		}
-		keep = append(keep, i)
+		c := &commands[i]
+		k := kept{i, opens(c.Op) && s.sessions[c.Session] == nil}
+		keep = append(keep, k)
 		s.underway++
 		s.server.underway.Add(1)
-		if opens(commands[i].Op) {
+		if k.opens {
 			s.opening++
 		}
 	}
@@ -116,9 +124,8 @@ func (s *stream) refusal(c *fsm.Command) (o Outcome, ok bool) {
 	}
 	switch {
 	case opens(c.Op):
-		if n := len(s.sessions) + s.opening; n >= StreamSessionsMax && s.sessions[c.Session] == nil {
-			full := fsm.Result{Status: fsm.StatusLimit, Limit: fsm.LimitSessions, Value: uint64(n) + 1}
-			return outcomeOf(c.Key(), full, nil), false
+		if s.sessions[c.Session] == nil && len(s.sessions)+s.opening >= StreamSessionsMax {
+			return overloaded(c.Key(), full("sessions of one stream", StreamSessionsMax)), false
 		}
 		return o, true
 	case s.sessions[c.Session] == nil:
@@ -132,20 +139,20 @@ func (s *stream) refusal(c *fsm.Command) (o Outcome, ok bool) {
 func opens(op fsm.Op) bool { return op == fsm.OpOpen || op == fsm.OpAttach || op == fsm.OpResume }
 
 // forward gives c to the backend. What c refers to may be kept, c may not.
-func (s *stream) forward(c *fsm.Command) {
+func (s *stream) forward(c *fsm.Command, opens bool) {
 	switch {
 	case c.Op == fsm.OpAttach:
 		command := *c
-		s.server.work.Go(func() { s.attach(&command) })
+		s.server.work.Go(func() { s.attach(&command, opens) })
 	case s.server.submit != nil:
 		a := s.server.asks.Get().(*ask)
-		a.stream, a.op, a.key = s, c.Op, c.Key()
+		a.stream, a.op, a.opens, a.key = s, c.Op, opens, c.Key()
 		s.server.submit(*c, a.answer)
 	default:
 		command := *c
 		s.server.work.Go(func() {
 			r, err := s.server.backend.Do(s.ctx, command)
-			s.answered(command.Op, command.Key(), r, err)
+			s.answered(command.Op, opens, command.Key(), r, err)
 		})
 	}
 }
@@ -156,6 +163,7 @@ func (s *stream) forward(c *fsm.Command) {
 type ask struct {
 	stream *stream
 	op     fsm.Op
+	opens  bool
 	key    fsm.Key
 	answer func(fsm.Result, error)
 }
@@ -163,20 +171,20 @@ type ask struct {
 func newAsk() *ask {
 	a := &ask{}
 	a.answer = func(r fsm.Result, err error) {
-		s, op, key := a.stream, a.op, a.key
+		s, op, opens, key := a.stream, a.op, a.opens, a.key
 		a.stream = nil
 		s.server.asks.Put(a)
-		s.answered(op, key, r, err)
+		s.answered(op, opens, key, r, err)
 	}
 	return a
 }
 
 // answered takes the backend's answer to a command.
-func (s *stream) answered(op fsm.Op, k fsm.Key, r fsm.Result, err error) {
+func (s *stream) answered(op fsm.Op, opens bool, k fsm.Key, r fsm.Result, err error) {
 	o := outcomeOf(k, r, err)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.done(op)
+	s.done(opens)
 	if s.over {
 		return
 	}
@@ -196,10 +204,10 @@ func (s *stream) answered(op fsm.Op, k fsm.Key, r fsm.Result, err error) {
 }
 
 // done counts a command as not under way any more.
-func (s *stream) done(op fsm.Op) {
+func (s *stream) done(opens bool) {
 	s.underway--
 	s.server.underway.Add(-1)
-	if opens(op) {
+	if opens {
 		s.opening--
 	}
 	s.free()

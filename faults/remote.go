@@ -1,0 +1,38 @@
+package main
+
+// remoteFaults are those of the client's half of the wire.
+func remoteFaults() []fault {
+	const remote = "./lockapi/remote"
+	return []fault{
+		{
+			name: "remote: one stream for any number of sessions", property: "no stream speaks for more sessions than a node lets it",
+			file: "lockapi/remote/further.go", old: "len(b.sessions)+b.coming >= b.sessionsMax",
+			new: "false", pkg: remote, test: "TestFurtherStreams",
+		},
+		{
+			name: "remote: a session's commands go by any stream", property: "a session is attached on one stream",
+			file: "lockapi/remote/further.go", old: "ours := b.inflight[c.Key()] != nil || c.Session != 0 && b.sessions[c.Session] != nil",
+			new: "ours := b.inflight[c.Key()] != nil", pkg: remote, test: "TestFurtherStreams",
+		},
+		{
+			name: "remote: all sessions are opened at once", property: "a session that is opened is attached and renewed in time",
+			file: "lockapi/remote/further.go", old: "if c.Op != fsm.OpOpen {",
+			new: "if true {", pkg: remote, test: "TestOpensTakeTurns",
+		},
+		{
+			name: "remote: what stands in line is taken for stuck", property: "a crowd of one client's own is no reason to leave a node",
+			file: "lockapi/remote/order.go", old: "return l.order.answered-a.place.at > overtaken ||",
+			new: "return true ||", pkg: remote, test: "TestInLineIsNotStuck",
+		},
+		{
+			name: "remote: what is overtaken is taken for standing in line", property: "a stuck node does not cost the session",
+			file: "lockapi/remote/order.go", old: "return l.order.answered-a.place.at > overtaken ||",
+			new: "return false ||", pkg: remote, test: "TestStuck|TestDoubtOfANodeThatIsHeard",
+		},
+		{
+			name: "rpc: a full stream is a full cluster", property: "the limit that was hit is the one named",
+			file: "transport/rpc/stream.go", old: "full(\"sessions of one stream\", StreamSessionsMax)",
+			new: "full(\"sessions\", 1<<20)", pkg: "./transport/rpc", test: "TestSessionsAreCounted",
+		},
+	}
+}
