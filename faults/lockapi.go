@@ -6,7 +6,7 @@ const client = "./lockapi"
 
 // lockapiFaults are those of the client engine.
 func lockapiFaults() []fault {
-	return slices.Concat(beliefFaults(), leavingFaults(), sessionFaults(), modeFaults(), warningFaults(), agentFaults(), resumeFaults(), remoteFaults())
+	return slices.Concat(beliefFaults(), leavingFaults(), sessionFaults(), modeFaults(), warningFaults(), agentFaults(), resumeFaults(), engineFaults(), remoteFaults())
 }
 
 // beliefFaults concern when the client stops believing, and what it does then.

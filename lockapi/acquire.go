@@ -62,6 +62,11 @@ func newAcquiring(ctx context.Context, q *request, wait bool) *acquiring {
 // acquire is Acquire within one session. ErrSessionGone says that it is to be
 // tried under another.
 func (s *session) acquire(ctx context.Context, q *request, wait bool) (*Grant, error) {
+	if q.maxHold != 0 {
+		if err := validHold(q.maxHold, s.ttl); err != nil {
+			return nil, err
+		}
+	}
 	a := newAcquiring(ctx, q, wait)
 	if g, err := s.ask(ctx, a); g != nil || err != nil {
 		return g, err

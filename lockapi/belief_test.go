@@ -96,6 +96,20 @@ func TestBeliefUsesTheBestPair(t *testing.T) {
 	}
 }
 
+// An answer that lay about says less than one that came before it, and takes nothing
+// back: neither of when the session ends, nor of what is known of the clock.
+func TestBeliefDoesNotMoveBack(t *testing.T) {
+	b := belief{margin: marginOf(10 * time.Second)}
+	b.credit(5*time.Second, fsm.Instant(5*fsm.Second))
+	b.renewed(fsm.Instant(5*fsm.Second), 10*time.Second)
+	until := b.sessionUntil()
+	b.credit(time.Second, fsm.Instant(fsm.Second))
+	b.renewed(fsm.Instant(fsm.Second), 10*time.Second)
+	if now := b.sessionUntil(); now < until {
+		t.Errorf("believed until %v, and then until %v", until, now)
+	}
+}
+
 func TestMargin(t *testing.T) {
 	for ttl, want := range map[time.Duration]time.Duration{
 		500 * time.Millisecond: 200 * time.Millisecond,

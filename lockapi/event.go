@@ -137,9 +137,11 @@ func (s *session) note(e fsm.EventID) (fresh, gap bool) {
 }
 
 // hearGranted is the late end of an acquire. A grant that nobody waits for is
-// released: its acquire was abandoned. (One that is held already was told by
-// an answer, too. One from before the session was resumed is among what was found
-// then, or has ended.)
+// released. (The machine releases it with the abandon, so that this finds nothing to
+// do; were there a way round that, the lock would be held by nobody for as long as
+// the session lives. One that is held already was told by an answer, too. One from
+// before the session was resumed is among what was found then, or has ended, or is of
+// a kind that this version does not know, and stays.)
 func (s *session) hearGranted(o *fsm.Outcome) {
 	if a := s.acquires[o.Key.Seq]; a != nil {
 		s.settle(a, o.Result)

@@ -145,7 +145,7 @@ func (g *Grant) Count() int { return int(g.count) }
 // against your will, ErrNotHeld if it was released, or ctx's and ErrUnknown if
 // ctx ended first: the deadline is where it was or at most where it was to be.
 func (g *Grant) Extend(ctx context.Context, d time.Duration) error {
-	if err := g.session.client.validHold(d); err != nil {
+	if err := validHold(d, g.session.ttl); err != nil {
 		return wrapped("extend", g.Name, err)
 	}
 	return wrapped("extend", g.Name, g.extend(ctx, d))

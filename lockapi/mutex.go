@@ -37,9 +37,9 @@ func (m *Mutex) WithOwner(owner string) *Mutex {
 
 // WithMaxHold is a copy of m whose grants end by themselves after d, however
 // alive the holder is, and are then lost. It is counted from the grant, not
-// from the call. d must be more than the client's margin, the greater of a
-// tenth of its TTL and 200 ms, which the holder has to stop earlier; 0 is no
-// such limit.
+// from the call. d must be more than the margin, the greater of 200 ms and a tenth
+// of the session's TTL (Options.TTL, or the one before if it was resumed), which the
+// holder has to stop earlier; 0 is no such limit.
 func (m *Mutex) WithMaxHold(d time.Duration) *Mutex {
 	c := *m
 	c.q.maxHold = d

@@ -82,7 +82,7 @@ func (q *request) validate() error {
 	case strings.HasPrefix(q.owner, ownerPrefix):
 		return fmt.Errorf("%w: owners that begin with %q are the client's own", ErrInvalid, ownerPrefix)
 	case q.maxHold != 0:
-		return q.client.validHold(q.maxHold)
+		return validHold(q.maxHold, q.client.ttlAtLeast())
 	}
 	return nil
 }
@@ -147,13 +147,24 @@ func invalidPermits(n, limit int64) error {
 	return nil
 }
 
-// validHold refuses a MaxHold that no grant would survive.
-func (c *Client) validHold(d time.Duration) error {
-	switch margin := marginOf(c.options.TTL); {
+// validHold refuses a MaxHold that no grant of a session with this TTL would survive.
+func validHold(d, ttl time.Duration) error {
+	switch margin := marginOf(ttl); {
 	case d < 0 || fsm.Duration(d) > fsm.MaxHoldMax:
 		return fmt.Errorf("%w (%s)", ErrInvalid, fsm.LimitMaxHold)
 	case d <= margin:
 		return fmt.Errorf("%w: a max hold of %v is not more than the margin of %v that a holder stops early", ErrInvalid, d, margin)
 	}
 	return nil
+}
+
+// ttlAtLeast is what the TTL of the next acquire's session is not less than: a session
+// that is resumed has that of the process before.
+func (c *Client) ttlAtLeast() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.current != nil {
+		return 0
+	}
+	return c.options.TTL
 }

@@ -276,6 +276,78 @@ func TestEventsWhileResuming(t *testing.T) {
 	}
 }
 
+// What a session has is read so slowly that it is not to be believed in any more when
+// that is done, though it lives. It is renewed then, and nothing is given up.
+func TestResumeReadsSlowly(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		path := sessionFile(t)
+		old, l := w.client(filed(path))
+		w.take(old.Mutex("x").Acquire)
+		l.cut()
+		slow := &slowly{line: &line{Backend: w.machine.Another()}, by: believes + 200*time.Millisecond}
+		c, err := lockapi.New(slow, lockapi.Options{TTL: ttl, Label: "slow", SessionFile: path}.WithNow(w.now))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.clients = append(w.clients, c)
+		if found := w.resume(c); len(found.Grants) != 1 || !found.Grants[0].Valid() || len(w.show("x").Holders) != 1 {
+			t.Errorf("%+v", found)
+		}
+	})
+}
+
+// A machine of a later version shows a grant that this version can make nothing of.
+// It is left alone, also when the event that told of it comes again.
+func TestGrantThatIsNotUnderstood(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		path := sessionFile(t)
+		other, _ := w.client(lockapi.Options{})
+		held := w.take(other.Mutex("x").Acquire)
+		old, l := w.client(filed(path))
+		w.dying(old.Mutex("x").Acquire)
+		l.cut()
+		w.release(held)
+		c, err := lockapi.New(&later{&line{Backend: w.machine.Another()}}, lockapi.Options{TTL: ttl, SessionFile: path}.WithNow(w.now))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.clients = append(w.clients, c)
+		if found := w.resume(c); len(found.Grants) != 0 {
+			t.Errorf("%+v", found.Grants)
+		}
+		time.Sleep(3 * ttl)
+		if v := w.show("x"); len(v.Holders) != 1 || v.Holders[0].Session != c.Session() {
+			t.Errorf("it was given up: %+v", v.Holders)
+		}
+	})
+}
+
+// later shows grants without names.
+type later struct{ *line }
+
+func (l *later) Inspect(ctx context.Context, q lockapi.Query) (lockapi.View, error) {
+	v, err := l.line.Inspect(ctx, q)
+	if v.Session != nil {
+		for i := range v.Session.Grants {
+			v.Session.Grants[i].Names = nil
+		}
+	}
+	return v, err
+}
+
+// slowly takes its time to show the first page.
+type slowly struct {
+	*line
+	by time.Duration
+}
+
+func (l *slowly) Inspect(ctx context.Context, q lockapi.Query) (lockapi.View, error) {
+	v, err := l.line.Inspect(ctx, q)
+	time.Sleep(l.by)
+	l.by = 0
+	return v, err
+}
+
 // A process dies before or after each thing that it says to the machine, and the
 // next one goes on: all that was held is found, and can be given back.
 func TestCrashAtEveryStep(t *testing.T) {

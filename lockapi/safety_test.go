@@ -354,3 +354,61 @@ func TestExtend(t *testing.T) {
 		}
 	})
 }
+
+// The answers to two extensions come in the other order: the earlier end is not
+// believed in the place of the later one.
+func TestExtensionsOutOfOrder(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		c, l := w.client(lockapi.Options{})
+		g := w.take(c.Mutex("x").WithMaxHold(3 * time.Second).Acquire)
+		open := make(chan struct{})
+		l.behave(func(_ context.Context, c fsm.Command, pass pass) (fsm.Result, error) {
+			r, err := pass()
+			if c.Op == fsm.OpExtend && c.MaxHold == fsm.Duration(5*time.Second) {
+				<-open
+			}
+			return r, err
+		}, nil)
+		first := make(chan error)
+		go func() { first <- g.Extend(w.ctx, 5*time.Second) }()
+		synctest.Wait()
+		if err := g.Extend(w.ctx, time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		close(open)
+		if err := <-first; err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if !g.Valid() {
+			t.Error("the earlier end was believed")
+		}
+		w.release(g)
+	})
+}
+
+// The machine sleeps, and its timers with it. When it wakes the keeper looks at the
+// clock soon, whatever it was waiting for, and ends what is over: a holder that only
+// listens to its context must hear of it.
+func TestKeeperLooksAtTheClock(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world) {
+		l := &line{Backend: w.machine.Another()}
+		var slept atomic.Int64
+		c, err := lockapi.New(l, lockapi.Options{TTL: ttl, Label: "t"}.WithNow(func() time.Duration {
+			return w.now() + time.Duration(slept.Load())
+		}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.clients, w.lines = append(w.clients, c), append(w.lines, l)
+		ended := w.acquire(c.Mutex("x")).Context()
+		for n := len(l.executed(fsm.OpRenew)); len(l.executed(fsm.OpRenew)) == n; { // the next is far
+			time.Sleep(10 * time.Millisecond)
+		}
+		slept.Store(int64(believes + 10*time.Millisecond))
+		time.Sleep(ttl/6 + 20*time.Millisecond)
+		if ended.Err() == nil {
+			t.Error("nobody looked at the clock")
+		}
+	})
+}

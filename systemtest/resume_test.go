@@ -163,3 +163,30 @@ func TestResume(t *testing.T) {
 		t.Errorf("who waited behind exits %d", code)
 	}
 }
+
+// Power fails as soon as a lock is held: the session file is on the disk, and whoever
+// resumes has the lock. (The cluster is on other machines, and goes on.)
+func TestSessionFileOutlivesAPowerCut(t *testing.T) {
+	c := startCluster(t)
+	d := newDisk(t)
+	open := func() *lockapi.Client {
+		client, err := lockapi.Open(t.Context(), "lockd://"+c.endpoints(),
+			lockapi.Options{TTL: time.Minute, SessionFile: filepath.Join(d.dir, "session")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = client.Close(context.Background()) })
+		return client
+	}
+	grant, err := open().Mutex("kept").Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.cut()
+	must(t, "umount", d.dir)
+	must(t, "mount", "-o", "loop,commit=600", d.after, d.dir)
+	found, err := open().Resume(t.Context())
+	if err != nil || len(found.Grants) != 1 || found.Grants[0].Token != grant.Token {
+		t.Errorf("after the cut: %+v, %v", found, err)
+	}
+}
