@@ -30,9 +30,14 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(ending.Code)
 	}
-	// A shell cannot trap what was ignored when it started, as under nohup. What
-	// this process catches, its children have by default.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	// A shell cannot trap what was ignored when it started, as under nohup, or in
+	// the background of a script. What this process catches, its children have by
+	// default.
+	for _, s := range []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT} {
+		if signal.Ignored(s) {
+			signal.Notify(make(chan os.Signal, 1), s)
+		}
+	}
 	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
 }
 
