@@ -39,6 +39,7 @@ var house = []room{
 
 	// What judges lock services is for lockd jepsen, too; what maltreats them is above it.
 	{4, "jepsen/rig", []string{"golang.org/x/sys/unix"}},
+	{4, "systemtest/console", []string{"golang.org/x/sys/unix"}},
 	// Both who plants faults under tests and who plants them under the suite.
 	{4, "faults/overlay", nil},
 	{3, "jepsen/verdict", []string{"github.com/anishathalye/porcupine"}},
