@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/lockd-io/lockd/cmd/lockd/internal/child"
 	"github.com/lockd-io/lockd/lockapi"
 	"github.com/lockd-io/lockd/lockapi/remote"
 	"github.com/spf13/cobra"
@@ -55,6 +56,11 @@ func execute(args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	code := codeOf(err)
+	var by *signalEnd
+	if errors.As(err, &by) {
+		child.EndBy(by.signal, by.typed)
+		return code
+	}
 	var exit *exitError
 	if errors.As(err, &exit) && exit.err == nil {
 		return code

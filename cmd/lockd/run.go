@@ -45,12 +45,8 @@ type runFlags struct {
 	args  []string // with the name that it is called by
 }
 
-func newRun() *cobra.Command {
-	var f runFlags
-	command := &cobra.Command{
-		Use:   "run [flags] NAME [NAME...] -- COMMAND [ARG...]",
-		Short: "Run a command while locks are held",
-		Long: `run acquires the lock NAME, runs COMMAND, and releases the lock when COMMAND has
+// runHelp is what run --help says.
+const runHelp = `run acquires the lock NAME, runs COMMAND, and releases the lock when COMMAND has
 ended. Without --wait it waits for its turn for ever; --wait 0 only tries.
 
 With --shared others may hold NAME with --shared at the same time. With --permits
@@ -67,16 +63,37 @@ COMMAND finds in its environment
 
 If the lock cannot be kept, COMMAND's process group gets SIGTERM, and SIGKILL
 --grace later, before anybody else can be granted the lock. COMMAND dies with
-its runner too. SIGINT, SIGTERM and SIGHUP go to the whole group. While run is
-stopped, as by Ctrl-Z, nothing renews the lock: it is lost once --ttl has passed.
+its runner too.
 
-Exit codes: COMMAND's own, or 128+n if signal n ended it;
+Signals go to COMMAND's whole group. Once one has ended it, what it has left
+running is ended before the lock is released: SIGTERM, and SIGKILL --grace later.
+If COMMAND ends by itself, what it has left running goes on, without the lock.
+
+COMMAND has the terminal if run has nobody beside it in its job; behind a pipe and
+in a script it is given the terminal when it asks, for a password say. Ctrl-Z
+stops COMMAND before run. Nothing renews the lock then: it is lost once --ttl has
+passed, and COMMAND is ended before it goes on.
+
+What runs as another user, such as sudo and other set-uid programs, cannot be
+killed by an ordinary one, and does not die with its runner: run says so, and
+exits with 74 when it loses the lock of a COMMAND that may still run. Have run
+itself be that user instead: sudo lockd run NAME -- COMMAND.
+
+Exit codes: COMMAND's own, or 128+n if signal n ended it (run ends by INT, QUIT
+and TERM itself then, so that Ctrl-C ends the script around it);
   64  the command line is wrong, or the name is something else to others now
   69  no node with a leader was found for 30 s (or --wait, if shorter), or
       nobody answered at the end of --wait, a try (--wait 0) within a second
   74  the lock was lost before COMMAND ended, whatever its own code
   75  not acquired in time: somebody else holds it
-  126, 127  COMMAND cannot be executed, is not found`,
+  126, 127  COMMAND cannot be executed, is not found`
+
+func newRun() *cobra.Command {
+	var f runFlags
+	command := &cobra.Command{
+		Use:   "run [flags] NAME [NAME...] -- COMMAND [ARG...]",
+		Short: "Run a command while locks are held",
+		Long:  runHelp,
 		Example: `  lockd run nightly-report -- ./report.sh
   lockd run --wait 0 nightly-report -- ./report.sh || [ $? = 75 ]   # once, not twice
   lockd run --wait 5m deploy -- sh -c 'make deploy FENCE=$LOCKD_TOKEN'
@@ -176,8 +193,11 @@ func notExecuted(err error) error {
 // run acquires, runs and releases.
 func run(ctx context.Context, f *runFlags, stderr io.Writer) error {
 	signals := make(chan os.Signal, 8)
-	notify(signals)
+	child.Notify(signals)
 	defer signal.Stop(signals)
+	if how := child.Privileged(f.path); how != "" {
+		fmt.Fprintf(stderr, "lockd: warning: %s is %s: it does not die with its runner, and may go on when the lock is lost; use sudo lockd run ... instead\n", f.args[0], how)
+	}
 	client, err := lockapi.Open(ctx, f.backend, lockapi.Options{TTL: f.ttl})
 	if err != nil {
 		return usage("%s: %w", f.backend, err)
@@ -190,18 +210,29 @@ func run(ctx context.Context, f *runFlags, stderr io.Writer) error {
 	ending, err := child.Run(grant, child.Command{
 		Path: f.path, Args: f.args, Env: environment(f.wants.held(grant)),
 		Files: [3]*os.File{os.Stdin, os.Stdout, os.Stderr}, Grace: f.grace.limit, Signals: signals,
+		Warn: func(text string) { fmt.Fprintf(stderr, "lockd: %s: %s\n", f.wants, text) },
 	})
+	for len(signals) > 0 {
+		<-signals // the command's, who has ended; the farewell is not what they meant
+	}
 	switch {
 	case err != nil:
 		farewell(client, f.ttl, signals)
 		return notExecuted(err)
 	case ending.Lost:
-		lost := &exitError{exitLost, fmt.Errorf("%s: lost (%s); %s was ended", f.wants, why(grant), f.args[0])}
+		became := "was ended"
+		if ending.Alive {
+			became = "MAY STILL RUN: this user may not kill it; sudo lockd run ... could"
+		}
+		lost := &exitError{exitLost, fmt.Errorf("%s: lost (%s); %s %s", f.wants, why(grant), f.args[0], became)}
 		farewell(client, closeTimeoutLost, signals)
 		return lost
 	}
 	if err := farewell(client, f.ttl, signals); err != nil {
 		fmt.Fprintf(stderr, "lockd: %s: held until the TTL has passed: %v\n", f.wants, err)
+	}
+	if ending.Signal != 0 {
+		return by(signalEnd{ending.Signal, ending.Typed})
 	}
 	if ending.Code != 0 {
 		return &exitError{code: ending.Code}

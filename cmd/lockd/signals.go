@@ -8,18 +8,20 @@ import (
 	"syscall"
 )
 
-// bySignal ends the program as a shell tells of one that a signal ended.
-func bySignal(sig os.Signal) error { return &exitError{code: exitSignal + int(sig.(syscall.Signal))} }
-
-// notify asks for the signals that go to the command, but for those that
-// whoever started the runner wants ignored, as nohup does.
-func notify(signals chan<- os.Signal) {
-	for _, sig := range []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
-		if !signal.Ignored(sig) {
-			signal.Notify(signals, sig)
-		}
-	}
+// A signalEnd ends the program by a signal, as whoever it came to would have
+// ended without a runner.
+type signalEnd struct {
+	signal syscall.Signal
+	typed  bool // nobody else of the process group has got it
 }
+
+func (e *signalEnd) Error() string { return e.signal.String() }
+
+// bySignal is the error of that; where a signal does not end programs, the code of
+// those that it does.
+func bySignal(sig os.Signal) error { return by(signalEnd{signal: sig.(syscall.Signal)}) }
+
+func by(end signalEnd) error { return &exitError{exitSignal + int(end.signal), &end} }
 
 // untilSignal is a context that a signal ends. done must be called; it tells
 // which signal came, if any.

@@ -19,16 +19,12 @@ import (
 )
 
 // runnerVar makes the test binary a runner of the shell script in it, so that
-// tests can kill a runner or give it a terminal.
-const runnerVar = "CHILD_TEST_SCRIPT"
+// tests can kill a runner or give it a terminal; validVar bounds its grant.
+const runnerVar, validVar = "CHILD_TEST_SCRIPT", "CHILD_TEST_VALID"
 
 func TestMain(m *testing.M) {
 	if script := os.Getenv(runnerVar); script != "" {
-		ending, err := Run(newGrant(time.Hour), shell(script))
-		if err != nil {
-			panic(err)
-		}
-		os.Exit(ending.Code)
+		os.Exit(runner(script))
 	}
 	// A shell cannot trap what was ignored when it started, as under nohup, or in
 	// the background of a script. What this process catches, its children have by
@@ -40,6 +36,31 @@ func TestMain(m *testing.M) {
 	}
 	goleak.VerifyTestMain(m, goleak.IgnoreCurrent())
 }
+
+// runner does what lockd run does once it has its grant.
+func runner(script string) int {
+	valid := time.Hour
+	if d, err := time.ParseDuration(os.Getenv(validVar)); err == nil {
+		valid = d
+	}
+	signals := make(chan os.Signal, 8)
+	Notify(signals)
+	c := shell(script)
+	c.Signals, c.Grace = signals, min(c.Grace, valid/4)
+	ending, err := Run(newGrant(valid), c)
+	switch {
+	case err != nil:
+		panic(err)
+	case ending.Lost:
+		return lostCode
+	case ending.Signal != 0:
+		EndBy(ending.Signal, ending.Typed)
+	}
+	return ending.Code
+}
+
+// lostCode is a runner's whose grant was not valid to the end.
+const lostCode = 74
 
 // A grant is valid for as long as the test wants.
 type grant struct {

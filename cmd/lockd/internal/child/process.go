@@ -14,20 +14,25 @@ type process struct {
 	pid     int
 	stopped chan unix.Signal // a signal stopped it; the latest one
 	ended   chan struct{}    // closed when it has ended
-	status  unix.WaitStatus  // once reaped
+	status  unix.WaitStatus  // once ended
+	frozen  []int            // see freeze
+
+	send func(pid int, sig unix.Signal) error // kill(2); tests have it refuse
 }
 
-func start(c Command) (*process, error) {
-	p := &process{stopped: make(chan unix.Signal, 1), ended: make(chan struct{})}
+func start(c Command, t *terminal) (*process, error) {
+	p := &process{stopped: make(chan unix.Signal, 1), ended: make(chan struct{}), send: unix.Kill}
 	started := make(chan error)
 	go func() {
 		// The kernel means this thread when it says that the parent died, so
 		// the thread must live as long as the command.
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		begun, err := os.StartProcess(c.Path, c.Args, &os.ProcAttr{
-			Env: c.Env, Files: c.Files[:], Sys: attributes(),
-		})
+		attributes := mortal()
+		if attributes.Setpgid = true; t.hands && t.foreground() == unix.Getpgrp() {
+			attributes.Foreground, attributes.Ctty = true, t.fd // before it can ask
+		}
+		begun, err := os.StartProcess(c.Path, c.Args, &os.ProcAttr{Env: c.Env, Files: c.Files[:], Sys: attributes})
 		if err != nil {
 			started <- err
 			return
@@ -51,8 +56,19 @@ func start(c Command) (*process, error) {
 	return p, <-started
 }
 
-// signalGroup reaches whoever is left in the group; that may be nobody.
-func (p *process) signalGroup(sig unix.Signal) { _ = unix.Kill(-p.pid, sig) }
+// over tells whether the command has ended.
+func (p *process) over() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// signalGroup reaches whoever is left in the group; that may be nobody. The
+// error is EPERM if the kernel lets this user signal none of them.
+func (p *process) signalGroup(sig unix.Signal) error { return p.send(-p.pid, sig) }
 
 // exitCode is a shell's view of a status.
 func exitCode(status unix.WaitStatus) int {

@@ -9,9 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// attributes make the command the leader of a group. The kernel offers
-// nothing that ends it with its runner.
-func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
+// mortal: the kernel offers nothing that ends the command with its runner.
+func mortal() *syscall.SysProcAttr { return &syscall.SysProcAttr{} }
 
 // awaitChange waits until the command is stopped or has ended. It reaps an
 // ended one and keeps the status: x/sys has no waitid here.
@@ -28,5 +27,6 @@ func (p *process) awaitChange() (by unix.Signal, stopped bool) {
 	}
 }
 
-// reap tells the exit code of the ended command.
-func (p *process) reap() int { return exitCode(p.status) }
+func adopt()             {} // the kernel cannot
+func (p *process) bury() {}
+func (p *process) reap() {} // awaitChange has
