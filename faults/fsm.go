@@ -266,6 +266,21 @@ func lifeFaults() []fault {
 			pkg: machine, test: "TestStories/behalf",
 		},
 		{
+			name: "machine: a key finds what has other permits", property: "S18: a key is of one request",
+			file: "fsm/behalf.go", old: " && row.permits == w.Permits", new: "",
+			pkg: machine, test: "TestStories/behalf",
+		},
+		{
+			name: "machine: a number is of any beneficiary", property: "S3: a command takes effect once, and is what was asked",
+			file: "fsm/hash.go", old: "\t\th = mix(h, uint64(c.For))\n", new: "",
+			pkg: machine, test: "TestCommandHashHasWhatIsAsked",
+		},
+		{
+			name: "machine: a number is on anybody's behalf", property: "S3: a command takes effect once, and is what was asked",
+			file: "fsm/hash.go", old: "\t\th = mix(h, uint64(c.Behalf))\n", new: "",
+			pkg: machine, test: "TestCommandHashHasWhatIsAsked|TestStories/behalf",
+		},
+		{
 			name: "machine: an extension is abandoned", property: "S3: only an acquire can be withdrawn",
 			file: "fsm/abandon.go", old: "r.Grant == 0 || r.Count == 0", new: "r.Grant == 0",
 			pkg: machine, test: "TestStories/behalf",

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
 )
@@ -165,36 +166,66 @@ func TestChain(t *testing.T) {
 	}
 }
 
+// changed changes one field after the other, those of its fields included, for good,
+// and calls visit after each with its name.
+func changed(name string, v reflect.Value, visit func(field string)) {
+	switch {
+	case v.Kind() == reflect.Struct:
+		for i := range v.NumField() {
+			changed(name+"."+v.Type().Field(i).Name, v.Field(i), visit)
+		}
+		return
+	case v.Kind() == reflect.Slice || v.Kind() == reflect.Array:
+		changed(name, v.Index(0), visit)
+		return
+	case v.CanInt():
+		v.SetInt(v.Int() + 3)
+	case v.Kind() == reflect.String:
+		v.SetString(v.String() + "3")
+	default:
+		v.SetUint(v.Uint() + 3)
+	}
+	visit(name)
+}
+
 // TestChainHasEverything: every field of an outcome is in the chain.
 func TestChainHasEverything(t *testing.T) {
-	var fields func(v reflect.Value, visit func(reflect.Value))
-	fields = func(v reflect.Value, visit func(reflect.Value)) {
-		for i := range v.NumField() {
-			if f := v.Field(i); f.Kind() == reflect.Struct {
-				fields(f, visit)
-			} else {
-				visit(f)
-			}
-		}
-	}
 	o := Outcome{}
 	seen := map[uint64]string{o.hash(1): "nothing"}
-	fields(reflect.ValueOf(&o).Elem(), func(f reflect.Value) {
-		if f.CanInt() {
-			f.SetInt(f.Int() + 3)
-		} else if f.Kind() == reflect.String {
-			f.SetString(f.String() + "3")
-		} else {
-			f.SetUint(f.Uint() + 3)
-		}
+	changed("outcome", reflect.ValueOf(&o).Elem(), func(field string) {
 		if h := o.hash(1); seen[h] != "" {
-			t.Errorf("%+v has the hash of %s", o, seen[h])
+			t.Errorf("%s is not in the hash: it is that of %s", field, seen[h])
 		} else {
-			seen[h] = fmt.Sprintf("%+v", o)
+			seen[h] = field
 		}
 	})
 	if len(seen) < 20 {
 		t.Errorf("only %d fields", len(seen)-1)
+	}
+}
+
+// TestCommandHashHasWhatIsAsked: a repeat that asks for something else under the same
+// number, or for somebody else, is another command. Who says it, when, and what he
+// acknowledges with it is not what it asks for.
+func TestCommandHashHasWhatIsAsked(t *testing.T) {
+	c := Command{Behalf: BehalfAnother, Wants: []Want{{}}}
+	asked, before := 0, c.hash()
+	changed("", reflect.ValueOf(&c).Elem(), func(field string) {
+		now := c.hash()
+		switch field, _, _ := strings.Cut(field[1:], "."); field {
+		case "Session", "Incarnation", "Seq", "Mark", "Seen", "Secret", "TTL", "Label", "Member":
+			if now != before {
+				t.Errorf("%s is in the hash", field)
+			}
+		default:
+			if asked++; now == before {
+				t.Errorf("%s is not in the hash", field)
+			}
+		}
+		before = now
+	})
+	if asked < 14 {
+		t.Errorf("only %d fields", asked)
 	}
 }
 
