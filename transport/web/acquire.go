@@ -90,6 +90,11 @@ func (s *Server) acquire(w http.ResponseWriter, r *http.Request, name string) {
 	defer cancel()
 	wants := []fsm.Want{want}
 	result, err := s.agent.Acquire(ctx, lockapi.AgentRequest{For: to, Wants: wants, Wait: wait, MaxHold: hold, Key: key})
+	if key != (fsm.Nonce{}) && err == nil && result.Status == fsm.StatusInvalid && result.Limit == 0 {
+		fail(w, http.StatusBadRequest, "the "+headerKey+" was used for another request, with another mode, permits or max_hold_ms: "+
+			"send the very same again, or use another key")
+		return
+	}
 	if !s.done(w, r, wants, result, err) {
 		return
 	}

@@ -118,6 +118,73 @@ func TestKeyIsOfOneRequest(t *testing.T) {
 	d.want(400, "invalid", "POST", "/v1/locks/x/acquire", `{"max_hold_ms":60000}`, key) // of a request for something else
 }
 
+// A key that is used again for something else is refused with the reason, whether
+// what it was used for is held or waits, here or at another node.
+func TestKeyOfSomethingElse(t *testing.T) {
+	b := machine(t)
+	d, other := openDoor(t, b), openDoor(t, b.Another())
+	bodies := map[string]string{
+		"exclusive": `{"max_hold_ms":60000,"mode":"exclusive"`,
+		"shared":    `{"max_hold_ms":60000,"mode":"shared"`,
+		"one":       `{"max_hold_ms":60000,"permits":1,"limit":3`,
+		"two":       `{"max_hold_ms":60000,"permits":2,"limit":3`,
+	}
+	reused := func(at *door, what, name, body, key string) {
+		t.Helper()
+		got := at.want(400, "invalid", "POST", "/v1/locks/"+name+"/acquire", body, "Idempotency-Key: "+key)
+		if text := got["error"].(string); !strings.Contains(text, "Idempotency-Key") || !strings.Contains(text, "another mode, permits") {
+			t.Errorf("%s: %s", what, text)
+		}
+	}
+	for first, body := range bodies {
+		d.want(200, "", "POST", "/v1/locks/"+first+"/acquire", body+"}", "Idempotency-Key: "+first)
+		for then, another := range bodies {
+			if then != first {
+				reused(d, first+", then "+then, first, another+"}", first)
+				reused(other, first+", then "+then+" elsewhere", first, another+"}", first)
+			}
+		}
+	}
+	held := d.want(200, "", "POST", "/v1/locks/x/acquire", `{"max_hold_ms":60000}`)
+	waits := make(chan document)
+	go func() {
+		waits <- d.want(200, "", "POST", "/v1/locks/x/acquire", bodies["exclusive"]+`,"wait_ms":60000}`, "Idempotency-Key: w")
+	}()
+	d.waiting("x", 1)
+	reused(d, "while it waits", "x", bodies["shared"]+`,"wait_ms":60000}`, "w")
+	d.want(200, "", "POST", "/v1/locks/x/release", fmt.Sprintf(`{"grant":%q}`, held["grant"]))
+	<-waits
+}
+
+// A / in a name is one of the path: whoever writes it so is told how to write it.
+func TestSlashInAName(t *testing.T) {
+	d := openDoor(t, machine(t))
+	for _, c := range [][3]string{
+		{"POST", "/v1/locks/a/b/acquire", "/v1/locks/a%2Fb/acquire"},
+		{"POST", "/v1/locks/a/b/c/release", "/v1/locks/a%2Fb%2Fc/release"},
+		{"POST", "/v1/locks//extend/extend", "/v1/locks/%2Fextend/extend"},
+		{"POST", "/v1/locks/a%20b//acquire", "/v1/locks/a%20b%2F/acquire"},
+		{"GET", "/v1/locks/a/b", "/v1/locks/a%2Fb"},
+		{"GET", "/v1/locks//", "/v1/locks/%2F"},
+	} {
+		body := ""
+		if c[0] == "POST" {
+			body = `{"max_hold_ms":60000,"grant":"1"}`
+		}
+		got := d.want(404, "no_such_path", c[0], c[1], body)
+		if text := got["error"].(string); !strings.HasSuffix(text, ": "+c[2]) {
+			t.Errorf("%s %s: %s", c[0], c[1], text)
+		}
+		if c[0] == "GET" {
+			d.want(200, "", "GET", c[2], "")
+		}
+	}
+	held := d.want(200, "", "POST", "/v1/locks/a%2Fb/acquire", `{"max_hold_ms":60000}`)
+	if held["name"] != "a/b" {
+		t.Errorf("%v", held)
+	}
+}
+
 // A secret is told to who opened the session, and otherwise is in no answer and no
 // log, whatever fails and however fine the log; nor is a key.
 func TestSecretsAreNotTold(t *testing.T) {

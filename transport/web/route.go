@@ -16,6 +16,7 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 		fail(w, http.StatusMisdirectedRequest, "this node does not go by that name: use its address, or start it with that name in --advertise")
 	case s.routeChange(w, r, path):
+	case slashedChange(w, r, path):
 	case !reads(w, r):
 	case path == "/healthz":
 		s.healthz(w)
@@ -37,8 +38,10 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case oneLock && segment != "" && !strings.Contains(segment, "/"):
 			s.lock(w, r, segment)
+		case oneLock && segment == "":
+			fail(w, http.StatusNotFound, "which lock? a name is one segment of the path")
 		case oneLock:
-			fail(w, http.StatusNotFound, "a name is one segment of the path: write / in it as %2F")
+			slashed(w, "/v1/locks/", segment, "")
 		default:
 			fail(w, http.StatusNotFound, "no such path; GET / lists them")
 		}
@@ -73,4 +76,25 @@ func (s *Server) routeChange(w http.ResponseWriter, r *http.Request, path string
 	}
 	s.change(w, r, method, parts[3], serve)
 	return true
+}
+
+// slashed answers for a name with a / in it that was not escaped, and says how to
+// write it.
+func slashed(w http.ResponseWriter, before, name, after string) {
+	fail(w, http.StatusNotFound, "a name is one segment of the path: write / in it as %2F: "+
+		before+strings.ReplaceAll(name, "/", "%2F")+after)
+}
+
+// slashedChange answers a request that would change something of such a name; false
+// if it is none.
+func slashedChange(w http.ResponseWriter, r *http.Request, path string) bool {
+	name, is := strings.CutPrefix(path, "/v1/locks/")
+	if end := strings.LastIndexByte(name, '/'); is && end > 0 && r.Method == http.MethodPost {
+		switch verb := name[end:]; verb {
+		case "/acquire", "/release", "/extend":
+			slashed(w, "/v1/locks/", name[:end], verb)
+			return true
+		}
+	}
+	return false
 }
