@@ -5,7 +5,23 @@ import "slices"
 // table lists the planted faults: for each property that the documentation
 // promises, at least one change that breaks it and the test that must notice.
 func table() []fault {
-	return slices.Concat(fsmFaults(), clusterFaults(), memberFaults(), lockapiFaults(), webFaults(), checkerFaults(), sceneFaults(), childFaults(), []fault{
+	return slices.Concat(
+		fsmFaults(),
+		clusterFaults(),
+		memberFaults(),
+		lockapiFaults(),
+		webFaults(),
+		serveFaults(),
+		checkerFaults(),
+		sceneFaults(),
+		childFaults(),
+		runFaults(),
+	)
+}
+
+// runFaults are those of how run asks, and what it says of it.
+func runFaults() []fault {
+	return []fault{
 		{
 			name:     "run: a try waits for whoever does not answer",
 			property: "--wait 0 does not wait, also when nobody answers any more",
@@ -33,5 +49,5 @@ func table() []fault {
 			pkg:      "./cmd/lockd",
 			test:     "TestWantedContradictsItself",
 		},
-	})
+	}
 }

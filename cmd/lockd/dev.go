@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/lockd-io/lockd/cluster"
 	"github.com/lockd-io/lockd/transport"
@@ -69,7 +68,7 @@ func dev(ctx context.Context, f *devFlags, stdout, stderr io.Writer) (err error)
 	if !onLoopback(f.listen) {
 		return usage("--listen %s: dev serves loopback only; see lockd serve", f.listen)
 	}
-	ctx, restore := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, restore := signal.NotifyContext(ctx, endings()...)
 	defer restore()
 	dir := f.dir
 	if dir == "" {

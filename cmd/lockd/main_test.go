@@ -47,6 +47,12 @@ func lockdTo(t *testing.T, stderr io.Writer, args ...string) (*exec.Cmd, *bufio.
 	t.Helper()
 	cmd := exec.Command("lockd", args...)
 	cmd.Stderr = stderr
+	return program(t, cmd)
+}
+
+// program starts a command, which does not outlive the test.
+func program(t *testing.T, cmd *exec.Cmd) (*exec.Cmd, *bufio.Scanner) {
+	t.Helper()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

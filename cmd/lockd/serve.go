@@ -40,7 +40,8 @@ them. All protocols share the one port; --join names that port of other nodes.
 
 It prints "ready node=ID listen=HOST:PORT" when it has caught up with a leader.
 SIGTERM hands the leadership over, lets clients go elsewhere and stops, as do
-SIGINT and SIGHUP; the node stays a member. A node that stops by itself exits with 70 and says why.
+SIGINT and SIGHUP, unless they were ignored when it was started, as nohup does; the
+node stays a member. A node that stops by itself exits with 70 and says why.
 
 There is no TLS yet: off loopback everything, secrets of sessions included,
 travels in clear, which takes --insecure, and takes a key that all nodes share:
@@ -115,7 +116,7 @@ func serve(ctx context.Context, f *serveFlags, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer manager.close()
-	ctx, restore := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, restore := signal.NotifyContext(ctx, endings()...)
 	defer restore()
 	port, err := transport.Listen(f.config.Listen, transport.Options{Logger: f.config.Logger})
 	if errors.Is(err, syscall.EADDRNOTAVAIL) { // not 64: a machine that starts may have it soon

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 )
 
@@ -43,12 +44,18 @@ func untilSignal(ctx context.Context, signals <-chan os.Signal) (context.Context
 	}
 }
 
+// endings are the signals that end this program, but for those that whoever
+// started it wants ignored, as nohup does: to ask for one is to hear it again.
+func endings() []os.Signal {
+	return slices.DeleteFunc([]os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP}, signal.Ignored)
+}
+
 // interruptible is a context that a signal ends, the second of which ends the
 // process. came tells which it was, if any.
 func interruptible(ctx context.Context) (_ context.Context, came func() os.Signal) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, endings()...)
 	go func() {
 		sig := <-signals
 		signal.Stop(signals)
