@@ -47,9 +47,9 @@ func (w *witness) doubt(o *history.Op) {
 	if o.Kind != history.Acquire {
 		return
 	}
-	to := o.End()
-	if o.Doubtful() {
-		to = math.MaxInt64
+	to := o.End() // who is told that his session is over holds nothing from then on
+	if o.Status == history.OK {
+		to = math.MaxInt64 // it was granted, and its release finds no grant to end
 	}
 	for _, name := range o.Names() {
 		w.doubts[name] = append(w.doubts[name], doubt{o.Call, to})

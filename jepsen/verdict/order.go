@@ -14,7 +14,7 @@ func (w *witness) inTime(ops []*history.Op) {
 	slices.SortFunc(byCall, func(a, b *history.Op) int { return cmp.Compare(a.Call, b.Call) })
 	byReturn := slices.Clone(ops)
 	slices.SortFunc(byReturn, func(a, b *history.Op) int { return cmp.Compare(a.Return, b.Return) })
-	var last *history.Op // with the greatest position of those answered before
+	var last *history.Op // with the greatest position of those answered before, or one of them
 	next := 0
 	for _, o := range byCall {
 		for ; next < len(byReturn) && byReturn[next].Return < o.Call; next++ {
@@ -47,7 +47,7 @@ func (w *witness) inTurn(ops []*history.Op) {
 		slices.SortFunc(queue, func(a, b *history.Op) int {
 			return came(a).Compare(*came(b))
 		})
-		var last *history.Op
+		var last *history.Op // granted at the greatest position so far; of several readers that share it, any
 		for _, o := range queue {
 			if o.Count > 1 { // it was entered again
 				continue

@@ -105,7 +105,7 @@ type witness struct {
 func (w *witness) look(ops []*history.Op) { // in the order of positions
 	for _, o := range ops {
 		at := position(o)
-		if o.Code != history.NoSession && o.Kind != history.Inspect && o.Kind != history.Ended {
+		if o.Kind != history.Inspect { // whoever looks speaks for no session
 			w.alive[o.Session] = at
 		}
 		for _, h := range o.Holders {
