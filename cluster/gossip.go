@@ -160,18 +160,29 @@ func (g *gossip) meet(ctx context.Context, list *memberlist.Memberlist) {
 	for _, address := range slices.Compact(missing) {
 		above, _ := portAbove(address)
 		for _, try := range []string{above, address} { // of a service, or of gossip
-			at, err := resolve(ctx, try)
+			if g.greet(ctx, list, try) {
+				break
+			}
 			if ctx.Err() != nil || g.left.Load() {
 				return
 			}
-			if err != nil {
-				continue
-			}
-			if n, _ := list.Join([]string{at.String()}); n > 0 {
-				break
-			}
 		}
 	}
+}
+
+// greet says hello at each address of a name; true if anybody was there.
+func (g *gossip) greet(ctx context.Context, list *memberlist.Memberlist, name string) (met bool) {
+	for _, address := range resolved(ctx, name) {
+		at, err := resolve(ctx, address)
+		if ctx.Err() != nil || g.left.Load() {
+			return met
+		}
+		if err == nil {
+			n, _ := list.Join([]string{at.String()})
+			met = met || n > 0
+		}
+	}
+	return met
 }
 
 // members are whom gossip tells of as alive, this node included, by address.

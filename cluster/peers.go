@@ -77,9 +77,50 @@ func (p *peers) dial(ctx context.Context, kind transport.Kind, address string) (
 }
 
 // dialAt is dial that takes nobody else than the member with the place's id, if
-// that has one.
+// that has one. All addresses of a name are tried at once, for one may be mute; the
+// first at which the right one answers is taken.
 func (p *peers) dialAt(ctx context.Context, kind transport.Kind, at place) (*transport.Conn, error) {
-	c, err := transport.Dial(ctx, at.address, kind, p.identity.transport(), p.key, func(peer transport.Identity) error {
+	ctx, cancel := context.WithTimeout(ctx, transport.HandshakeTimeout+examineTimeout)
+	defer cancel() // who comes too late is closed
+	addresses := resolved(ctx, at.address)
+	if len(addresses) == 1 {
+		return p.dialOne(ctx, kind, at, at.address)
+	}
+	type dialled struct {
+		conn *transport.Conn
+		err  error
+	}
+	results := make(chan dialled)
+	for _, address := range addresses {
+		go func() {
+			c, err := p.dialOne(ctx, kind, at, address)
+			select {
+			case results <- dialled{c, err}:
+			case <-ctx.Done():
+				if c != nil {
+					c.Close()
+				}
+			}
+		}()
+	}
+	var last error
+	for range addresses {
+		select {
+		case got := <-results:
+			if got.err == nil {
+				return got.conn, nil
+			}
+			last = got.err
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+	return nil, last
+}
+
+// dialOne dials one address of a place.
+func (p *peers) dialOne(ctx context.Context, kind transport.Kind, at place, address string) (*transport.Conn, error) {
+	c, err := transport.Dial(ctx, address, kind, p.identity.transport(), p.key, func(peer transport.Identity) error {
 		if at.id != "" && peer.ID != at.id {
 			return fmt.Errorf("node %s answered at %s, where %s was looked for", peer.ID, at.address, at.id)
 		}

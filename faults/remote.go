@@ -34,5 +34,20 @@ func remoteFaults() []fault {
 			file: "transport/rpc/stream.go", old: "full(\"sessions of one stream\", StreamSessionsMax)",
 			new: "full(\"sessions\", 1<<20)", pkg: "./transport/rpc", test: "TestSessionsAreCounted",
 		},
+		{
+			name: "remote: endpoints of several clusters will do", property: "S21: one client, one cluster",
+			file: "lockapi/remote/clusters.go", old: "if len(b.strangers) == 0 {", new: "if true {",
+			pkg: "./lockapi/remote", test: "TestNameOfTwoClusters",
+		},
+		{
+			name: "remote: the first endpoint that answers decides", property: "S21: one client, one cluster",
+			file: "lockapi/remote/seek.go", old: "if decided && r.acquainted() {", new: "if decided {",
+			pkg: "./lockapi/remote", test: "TestNameOfTwoClusters|TestEndpointsOfTwoClusters",
+		},
+		{
+			name: "remote: of a name's addresses one is asked", property: "S21: one client, one cluster",
+			file: "lockapi/remote/resolve.go", old: "hosts = slices.Compact(hosts)", new: "hosts = hosts[:1]",
+			pkg: "./lockapi/remote", test: "TestNameOfTwoClusters",
+		},
 	}
 }

@@ -45,7 +45,7 @@ func Open(ctx context.Context, rawURL string, o Options) (*Client, error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("lockapi: open: %w", err)
 	}
-	u, err := url.Parse(rawURL)
+	u, err := parseURL(rawURL)
 	if err != nil {
 		if detail := new(url.Error); errors.As(err, &detail) {
 			err = detail.Err // without the URL, which may have a password

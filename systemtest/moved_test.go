@@ -205,6 +205,12 @@ func (w *network) names(at map[string]int) {
 	for id, host := range at {
 		text += fmt.Sprintf("%s %s.lk\n", w.address(host), id)
 	}
+	w.hostsFiles(text)
+}
+
+// hostsFiles gives all hosts an /etc/hosts.
+func (w *network) hostsFiles(text string) {
+	w.t.Helper()
 	for i := 1; i <= w.hosts; i++ {
 		dir := filepath.Join("/etc/netns", w.host(i)) // bound over /etc by ip netns exec
 		if _, err := os.Stat(dir); err != nil {

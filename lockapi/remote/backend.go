@@ -49,13 +49,17 @@ type Backend struct {
 var _ lockapi.Backend = (*Backend)(nil)
 
 // Open makes a backend that looks for the cluster at the endpoints, each
-// HOST:PORT; one that answers is enough. It does not wait for any: what needs
-// the cluster does. The error is ErrInvalid.
+// HOST:PORT; one that answers is enough. Each address of a name is one, asked for
+// anew whenever a node is sought. It does not wait for any: what needs the cluster
+// does. The error is ErrInvalid. Endpoints that turn out to belong to different
+// clusters are a *ClustersError to whoever would begin a session or read.
 func Open(endpoints []string, o Options) (*Backend, error) {
 	if err := checked(endpoints); err != nil {
 		return nil, err
 	}
-	return newBackend(newBook(endpoints), o), nil
+	b := newBackend(newBook(endpoints), o)
+	b.work.Go(b.introduce)
+	return b, nil
 }
 
 func newBackend(known *book, o Options) *Backend {
@@ -69,6 +73,9 @@ func newBackend(known *book, o Options) *Backend {
 		b.log = slog.New(slog.DiscardHandler)
 	}
 	if b.options.Dial == nil {
+		if b.options.lookup == nil {
+			b.options.lookup = net.DefaultResolver.LookupHost
+		}
 		var d net.Dialer
 		b.options.Dial = func(ctx context.Context, address string) (net.Conn, error) {
 			return d.DialContext(ctx, "tcp", address)
@@ -179,9 +186,12 @@ func (b *Backend) present(ctx context.Context) (*link, error) {
 		b.mu.Lock()
 		l, linked, closed := b.link, b.linked, b.closed
 		b.mu.Unlock()
+		refusal := b.book.refusal()
 		switch {
 		case closed:
 			return nil, lockapi.ErrClosed
+		case refusal != nil:
+			return nil, refusal
 		case l != nil:
 			return l, nil
 		}

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lockd-io/lockd/transport/rpc/lockdv1"
@@ -19,6 +20,12 @@ type book struct {
 	shunned map[string]shunned
 	failed  map[string]error // given address -> what was wrong with it at last
 	cluster string           // the only cluster that will do; empty until one is met
+	host    string           // the endpoint that was the first to belong to it
+
+	met       map[string]bool       // endpoints whose cluster is known
+	strangers map[string]stranger   // by address
+	settled   bool                  // the first link has waited for the other endpoints
+	refused   atomic.Pointer[error] // nothing is begun: see judge
 }
 
 // shunned is an address that has failed: the last choice until a time.
@@ -29,7 +36,7 @@ type shunned struct {
 
 func newBook(endpoints []string) *book {
 	return &book{given: slices.Clone(endpoints), nodes: make(map[string]string), shunned: make(map[string]shunned),
-		failed: make(map[string]error)}
+		failed: make(map[string]error), met: make(map[string]bool), strangers: make(map[string]stranger)}
 }
 
 // order lists all addresses: given ones before learnt ones, failed ones last,

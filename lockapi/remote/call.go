@@ -105,9 +105,13 @@ func (b *Backend) begin(c *fsm.Command, f *feed) (*call, error) {
 	a.key, a.feed = key, f
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.closed {
+	switch {
+	case b.closed:
 		b.recycle(a)
 		return nil, lockapi.ErrClosed
+	case anew(c) && b.book.refusal() != nil:
+		b.recycle(a)
+		return nil, b.book.refusal()
 	}
 	if first := b.inflight[key]; first != nil {
 		if !sameCommand(&first.command, c) {

@@ -6,6 +6,13 @@ const (
 	// endpointsMax: addresses to try, given and learnt. A cluster has at most
 	// 64 members.
 	endpointsMax = 128
+	// placesMax: addresses of one name that are tried, far above the nodes that
+	// one name is given to.
+	placesMax = 32
+	// introduceMin, introduceMax: between two questions to endpoints that have not
+	// said yet to which cluster they belong; twice as long each time.
+	introduceMin = 5 * time.Second
+	introduceMax = time.Minute
 	// sessionsKept: sessions that nobody has spoken for in a while are forgotten
 	// when there are more than this.
 	sessionsKept = 1 << 14
@@ -25,7 +32,9 @@ const (
 	// stagger: between the dialling of one endpoint and the next, so that a
 	// healthy first one is not raced by all the rest.
 	stagger = 20 * time.Millisecond
-	// patience: how long a node that does not lead waits for the one that does.
+	// patience: how long a node that does not lead waits for the one that does,
+	// and how long the first link waits for the other endpoints to say to which
+	// cluster they belong.
 	patience = 500 * time.Millisecond
 	// look: how often the link is looked at.
 	look = 250 * time.Millisecond

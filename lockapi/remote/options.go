@@ -22,8 +22,12 @@ type Options struct {
 	Spread bool
 	// Logger hears of links made and lost. nil is silent.
 	Logger *slog.Logger
-	// Dial connects to HOST:PORT. nil is TCP.
+	// Dial connects to HOST:PORT, names included. nil is TCP, to each address of a
+	// name.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
+
+	// lookup finds the addresses of a name. nil: Dial does.
+	lookup func(ctx context.Context, host string) ([]string, error)
 }
 
 // openURL opens lockd://HOST:PORT,HOST:PORT?spread=1.

@@ -30,11 +30,13 @@ func (b *Backend) seek(l *link, failures int) *link {
 	}
 }
 
-// An attempt is what came of dialling an address.
+// An attempt is what came of dialling an address of an endpoint; or, with more,
+// that the endpoint has so many addresses more, each an attempt by itself.
 type attempt struct {
-	address string
-	link    *link
-	err     error
+	endpoint string
+	link     *link
+	err      error
+	more     int
 }
 
 // A race tries all addresses, each a little after the one before, until one
@@ -45,17 +47,18 @@ type race struct {
 	results chan attempt
 	waiting []string // not started yet
 	running int
-	tried   map[string]bool // started; false once it has failed
-	best    *link           // that has answered so far, and does not lead
-	hurry   *time.Timer     // when best will do
-	full    error           // of a node that has too much to do
+	tried   map[string]int // attempts under way, of those that were started
+	best    *link          // that has answered so far
+	hurry   *time.Timer    // when best will do
+	full    error          // of a node that has too much to do
 }
 
 func (b *Backend) race() *race {
-	return &race{b: b, results: make(chan attempt), waiting: b.book.order(time.Now()), tried: make(map[string]bool)}
+	return &race{b: b, results: make(chan attempt), waiting: b.book.order(time.Now()), tried: make(map[string]int)}
 }
 
-// run is one round over all addresses. nil: none answered.
+// run is one round over all addresses. nil: none answered, or they turned out to
+// belong to different clusters before the first link.
 func (r *race) run() *link {
 	ctx, cancel := context.WithCancel(r.b.ctx)
 	defer cancel() // who comes too late is closed
@@ -65,13 +68,10 @@ func (r *race) run() *link {
 	defer r.hurry.Stop()
 	next := time.NewTimer(0)
 	defer next.Stop()
-	for len(r.waiting) > 0 || r.running > 0 {
+	for decided := false; len(r.waiting) > 0 || r.running > 0; {
 		select {
 		case <-ctx.Done():
-			if r.best != nil {
-				r.best.close()
-			}
-			return nil
+			return r.discard()
 		case <-next.C:
 			if len(r.waiting) > 0 {
 				r.start(r.waiting[0])
@@ -79,63 +79,111 @@ func (r *race) run() *link {
 				next.Reset(stagger)
 			}
 		case <-r.hurry.C:
-			return r.best
+			return r.finish()
 		case done := <-r.results:
-			r.running--
-			if done.err != nil {
-				r.tried[done.address] = false
-				next.Reset(0) // do not wait for the next
-				r.b.log.Debug("remote: no link", "address", done.address, "error", done.err)
-				if errors.Is(done.err, lockapi.ErrOverloaded) {
-					r.full = done.err
-				}
-				if r.best != nil && !r.leaderMayCome(r.best) {
-					return r.best
-				}
+			if done.more > 0 {
+				r.running += done.more
+				r.tried[done.endpoint] += done.more
 				continue
 			}
-			if r.weigh(done.link) {
-				return r.best
+			if done.err != nil {
+				next.Reset(0) // do not wait for the next
+			}
+			decided = r.take(done) || decided
+			if decided && r.acquainted() {
+				return r.finish()
 			}
 		}
 	}
+	return r.finish()
+}
+
+// take takes in an attempt; true if the race is decided.
+func (r *race) take(done attempt) bool {
+	r.running--
+	r.tried[done.endpoint]--
+	if done.err == nil {
+		return r.weigh(done.endpoint, done.link)
+	}
+	r.b.log.Debug("remote: no link", "endpoint", done.endpoint, "error", done.err)
+	if errors.Is(done.err, lockapi.ErrOverloaded) {
+		r.full = done.err
+	}
+	return r.best != nil && !r.leaderMayCome(r.best)
+}
+
+// acquainted tells whether a link need not wait for other endpoints: before the
+// first one, each says to which cluster it belongs, if it can.
+func (r *race) acquainted() bool {
+	return r.b.book.isSettled()
+}
+
+// finish is the end of a round that has a result, or none.
+func (r *race) finish() *link {
+	if r.b.judge() != nil && !r.acquainted() {
+		r.b.book.forgetClusters()
+		return r.discard() // later, sessions that there are go on in their cluster
+	}
+	if r.best != nil {
+		r.b.book.settle()
+	}
 	return r.best
+}
+
+func (r *race) discard() *link {
+	if r.best != nil {
+		r.best.close()
+	}
+	return nil
 }
 
 func (r *race) start(address string) {
 	if _, twice := r.tried[address]; twice {
 		return
 	}
-	r.tried[address] = true
+	r.tried[address] = 1
 	r.running++
 	r.b.try(r.ctx, address, r.results)
 }
 
-// try dials in the background. A link that nobody takes before ctx ends is
-// closed.
-func (b *Backend) try(ctx context.Context, address string, results chan<- attempt) {
+// try dials an endpoint in the background, all addresses of it. A link that
+// nobody takes before ctx ends is closed.
+func (b *Backend) try(ctx context.Context, endpoint string, results chan<- attempt) {
 	b.work.Go(func() {
-		l, err := b.dial(ctx, address)
-		if ctx.Err() == nil {
-			b.book.note(address, err)
-		}
-		select {
-		case results <- attempt{address, l, err}:
-		case <-ctx.Done():
-			if l != nil {
-				l.close()
+		places := b.places(ctx, endpoint)
+		if len(places) > 1 {
+			select {
+			case results <- attempt{endpoint: endpoint, more: len(places) - 1}:
+			case <-ctx.Done():
+				return
 			}
+		}
+		for _, at := range places {
+			b.work.Go(func() { b.attempt(ctx, endpoint, at, results) })
 		}
 	})
 }
 
+func (b *Backend) attempt(ctx context.Context, endpoint, at string, results chan<- attempt) {
+	l, err := b.dial(ctx, at)
+	if ctx.Err() == nil {
+		b.book.note(endpoint, err)
+	}
+	select {
+	case results <- attempt{endpoint: endpoint, link: l, err: err}:
+	case <-ctx.Done():
+		if l != nil {
+			l.close()
+		}
+	}
+}
+
 // weigh compares a node that has answered with the best so far; true if the
 // race is decided.
-func (r *race) weigh(l *link) bool {
+func (r *race) weigh(endpoint string, l *link) bool {
 	h := l.hello.Load()
-	if !r.b.book.learn(l.address, h) {
-		r.b.log.Error("remote: an endpoint belongs to another cluster", "address", l.address, "cluster", h.GetClusterId())
-		r.tried[l.address] = false
+	if !r.b.book.meet(endpoint, l.address, h) {
+		r.b.log.Error("remote: a node of another cluster", "address", l.address, "cluster", h.GetClusterId())
 		l.close()
 		return false
 	}
@@ -186,5 +234,5 @@ func (r *race) leaderMayCome(l *link) bool {
 		return false
 	}
 	r.start(leader)
-	return r.tried[leader]
+	return r.tried[leader] > 0
 }

@@ -121,6 +121,7 @@ type pursuit struct {
 	results chan attempt
 	heeded  *lockdv1.Hello // what the book has been told
 	leader  string         // the node that is being dialled; empty if none is
+	running int            // attempts at it
 }
 
 // follow dials the node that leads, if that is another one.
@@ -137,24 +138,32 @@ func (p *pursuit) follow() {
 	if address == "" || address == p.link.address || p.b.book.shuns(address, time.Now()) {
 		return
 	}
-	p.leader = h.GetLeader()
+	p.leader, p.running = h.GetLeader(), 1
 	p.b.try(p.ctx, address, p.results)
 }
 
 // caught tells whether the leader was reached. It must say itself that it
 // leads: two nodes that each believe in the other would be followed for ever.
 func (p *pursuit) caught(got attempt) bool {
+	if got.more > 0 {
+		p.running += got.more
+		return false
+	}
 	leader := p.leader
-	p.leader = ""
+	if p.running--; p.running == 0 {
+		p.leader = ""
+	}
 	if got.err == nil {
 		h := got.link.hello.Load()
-		if h.GetNode() == leader && h.GetLeader() == leader && p.b.book.learn(got.address, h) {
+		if h.GetNode() == leader && h.GetLeader() == leader && p.b.book.learn(got.link.address, h) {
 			return true
 		}
 		got.link.close()
 		got.err = errNotLeading
 	}
-	p.b.book.shun(got.address, time.Now())
-	p.b.log.Info("remote: the leader cannot be reached", "leader", leader, "address", got.address, "error", got.err)
+	if p.running == 0 {
+		p.b.book.shun(got.endpoint, time.Now())
+		p.b.log.Info("remote: the leader cannot be reached", "leader", leader, "address", got.endpoint, "error", got.err)
+	}
 	return false
 }

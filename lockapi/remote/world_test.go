@@ -226,8 +226,10 @@ type proxy struct {
 	closed bool
 }
 
-func newProxy(t *testing.T) *proxy {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func newProxy(t *testing.T) *proxy { return newProxyAt(t, "127.0.0.1:0") }
+
+func newProxyAt(t *testing.T, address string) *proxy {
+	l, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
