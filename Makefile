@@ -76,5 +76,5 @@ proto: ## generate transport/rpc from its .proto
 
 deps: ## modules, and (by apt) what test-system runs
 	$(GO) mod download
-	@hash ip nft unshare mkfs.ext4 curl strace 2>/dev/null || { s=; [ "$$(id -u)" = 0 ] || s=sudo; \
-	  $$s apt-get update -q && $$s apt-get install -q -y --no-install-recommends iproute2 nftables util-linux e2fsprogs curl strace; }
+	@hash ip nft unshare mkfs.ext4 curl strace less 2>/dev/null || { s=; [ "$$(id -u)" = 0 ] || s=sudo; \
+	  $$s apt-get update -q && $$s apt-get install -q -y --no-install-recommends iproute2 nftables util-linux e2fsprogs curl strace less; }
