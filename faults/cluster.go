@@ -137,6 +137,16 @@ func clusterFaults() []fault {
 			pkg: pkg, test: "TestFormerFounderLooksAtWhatIsCommitted",
 		},
 		{
+			name: "handshake: a proof does not say whose it is", property: "nobody speaks as a node without the key",
+			file: "transport/key.go", old: "mac.Write([]byte(role))", new: "mac.Write([]byte(role[:0]))",
+			pkg: "./transport", test: "TestProofIsOfOneSideAndOneReading",
+		},
+		{
+			name: "handshake: a proof is of bytes without borders", property: "nobody speaks as a node without the key",
+			file: "transport/key.go", old: "mac.Write([]byte{byte(size), byte(size >> 8)})", new: "_ = size",
+			pkg: "./transport", test: "TestProofIsOfOneSideAndOneReading",
+		},
+		{
 			name: "gossip: what is compressed reaches the library", property: "bytes of strangers cost no more than they are",
 			file: "cluster/gossip_filter.go", old: "case b[0] == gossipCompressed:", new: "case len(b) > 1<<20:",
 			pkg: pkg, test: "TestGossipFilter",
@@ -150,6 +160,26 @@ func clusterFaults() []fault {
 			name: "log: what follows a damaged write is not looked at", property: "S4: nothing acknowledged is lost",
 			file: "cluster/raftlog/open.go", old: "err == nil && h.write > r.log.write+1", new: "err == nil && h.write > r.log.write+1<<40",
 			pkg: "./cluster/raftlog", test: "TestDamageIsNoShorterLog",
+		},
+		{
+			name: "log: writes need not be numbered without gaps", property: "S4: nothing acknowledged is lost",
+			file: "cluster/raftlog/open.go", old: "if h.write != l.write+1 {", new: "if h.write == 0 {",
+			pkg: "./cluster/raftlog", test: "TestWritesAreNumbered",
+		},
+		{
+			name: "log: segments need not follow each other", property: "S4: nothing acknowledged is lost",
+			file: "cluster/raftlog/open.go", old: "if s.first != l.write+1 {", new: "if s.first == 0 {",
+			pkg: "./cluster/raftlog", test: "TestSegmentsFollowEachOther",
+		},
+		{
+			name: "log: whatever is at its place is the entry", property: "S4: nothing acknowledged is lost",
+			file: "cluster/raftlog/log.go", old: "err != nil || h.index != index", new: "err != nil",
+			pkg: "./cluster/raftlog", test: "TestEntryIsTheOneAskedFor",
+		},
+		{
+			name: "log: extensions are as long as they say", property: "S4: nothing acknowledged is lost",
+			file: "cluster/raftlog/record.go", old: "h.extensions > h.size ||", new: "h.extensions > payloadMax ||",
+			pkg: "./cluster/raftlog", test: "TestExtensionsArePartOfThePayload",
 		},
 		{
 			name: "log: a torn write is kept", property: "S4: nothing acknowledged is lost",

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"log/slog"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -70,7 +72,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := v.Locks[0].Holders[0]
-	if parts := strings.Split(h.Label, "/"); len(parts) != 3 || !strings.HasPrefix(parts[2], "lockapi") {
+	if parts := strings.Split(h.Label, "/"); len(parts) != 3 || parts[2] != filepath.Base(os.Args[0]) {
 		t.Errorf("label %q", h.Label)
 	}
 	if h.Expires > fsm.Duration(lockapi.DefaultTTL) || h.Expires < fsm.Duration(lockapi.DefaultTTL/2) {
