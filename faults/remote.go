@@ -49,5 +49,15 @@ func remoteFaults() []fault {
 			file: "lockapi/remote/resolve.go", old: "hosts = slices.Compact(hosts)", new: "hosts = hosts[:1]",
 			pkg: "./lockapi/remote", test: "TestNameOfTwoClusters",
 		},
+		{
+			name: "remote: a silent node is never asked", property: "who waits hears of its grant within seconds, whatever the TTL",
+			file: "lockapi/remote/ping.go", old: "v.idle >= idleLooks {", new: "v.idle >= 1<<30 {",
+			pkg: "./lockapi/remote", test: "TestGrantBehindANodeThatHangs",
+		},
+		{
+			name: "remote: a node without a leader will do", property: "who waits hears of its grant within seconds, whatever the TTL",
+			file: "lockapi/remote/ping.go", old: "if v.leaderless++; h.GetNode() == \"\" ||", new: "if v.leaderless++; true ||",
+			pkg: "./lockapi/remote", test: "TestNodeWithoutALeaderIsLeft",
+		},
 	}
 }

@@ -22,7 +22,8 @@
 // # When the link fails
 //
 // A link that breaks, or is silent for a second while something waits for an
-// answer, or on which a command is stuck that a caller doubts (a second Do of it:
+// answer (after two seconds without a word, sessions that hold or wait have the node
+// asked for a sign of life), or whose node has known of no leader for four, or on which a command is stuck that a caller doubts (a second Do of it:
 // later ones are answered, or nothing is heard), is replaced: all endpoints are tried, a few milliseconds apart, and the
 // node that leads is preferred. Over the new link the sessions that are in use
 // are attached again, and then every unanswered command is sent again as it

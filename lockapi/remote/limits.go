@@ -47,6 +47,12 @@ const (
 	// sessionsALook: a link may be silent for one look more for each so many
 	// sessions, two seconds more when it is full.
 	sessionsALook = 4096
+	// idleLooks: looks without a word, while sessions hold or wait and nothing is
+	// asked, after which the node is asked for a sign of life: two seconds.
+	idleLooks = 8
+	// leaderlessLooks: looks at a node that knows of no leader, after which another
+	// is sought: longer than an election takes. It doubles as quietLooks does.
+	leaderlessLooks = 16
 	// doubtAfter: a link younger than this is not doubted yet.
 	doubtAfter = 250 * time.Millisecond
 	// avoidMin, avoidMax: how long an address that has failed is the last

@@ -32,6 +32,7 @@ type link struct {
 	heard   atomic.Uint64                 // frames
 	served  atomic.Bool                   // the machine has answered something
 	doubted atomic.Bool                   // somebody waits too long
+	pinged  atomic.Bool                   // a sign of life was asked for
 	broken  chan struct{}                 // closed when the stream has ended
 
 	// Guarded by Backend.mu.

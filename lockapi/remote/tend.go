@@ -40,7 +40,8 @@ func (b *Backend) run() {
 
 // tend looks after the link until there is a better one, which it returns, or
 // another must be sought. The link may be of use until that is found. quiet
-// counts links in a row that were given up for silence.
+// counts links in a row that were given up for silence or for
+// want of a leader.
 func (b *Backend) tend(l *link, quiet *int) (better *link) {
 	if l == nil {
 		return nil
@@ -50,7 +51,7 @@ func (b *Backend) tend(l *link, quiet *int) (better *link) {
 	ticker := time.NewTicker(look)
 	defer ticker.Stop()
 	p := pursuit{b: b, ctx: ctx, link: l, results: make(chan attempt)}
-	heard, silence, carried := l.heard.Load(), 0, 0
+	watch, carried := vigil{heard: l.heard.Load()}, 0
 	for {
 		p.follow()
 		select {
@@ -65,22 +66,16 @@ func (b *Backend) tend(l *link, quiet *int) (better *link) {
 			}
 		case <-l.news:
 		case <-ticker.C:
-			waiting, sessions := b.waiting(l)
-			carried = sessions
-			if now := l.heard.Load(); now != heard || !waiting {
-				heard, silence = now, 0
-			} else {
-				silence++
-			}
-			if l.served.Load() {
+			carried = b.look(l, &watch)
+			if l.served.Load() && watch.leaderless == 0 {
 				*quiet = 0
 			}
-			if silence == 0 && time.Since(l.born) > forgiveAfter {
+			if watch.silence == 0 && time.Since(l.born) > forgiveAfter {
 				b.book.forgive(l.address)
 			}
 		}
-		if why := l.fault(silence, *quiet, carried); why != "" {
-			if silence > 0 {
+		if why := l.fault(&watch, *quiet, carried); why != "" {
+			if watch.silence > 0 || watch.leaderless > 0 {
 				*quiet++
 			}
 			b.log.Info("remote: link given up", "address", l.address, "node", l.hello.Load().GetNode(), "why", why)
@@ -93,14 +88,16 @@ func (b *Backend) tend(l *link, quiet *int) (better *link) {
 // fault says why a link that stands is to be given up; nothing if it is not. The more
 // sessions it carries, the dearer is another link, where all are to be attached, and
 // the longer a node may be silent.
-func (l *link) fault(silence, quiet, carried int) string {
+func (l *link) fault(v *vigil, quiet, carried int) string {
 	switch {
 	case l.hello.Load().GetDraining():
 		return "the node is about to stop"
 	case l.doubted.Load() && time.Since(l.born) >= doubtAfter:
 		return "a command is not answered"
-	case silence >= quietLooks<<min(quiet, quietDoublings)+carried/sessionsALook:
+	case v.silence >= quietLooks<<min(quiet, quietDoublings)+carried/sessionsALook:
 		return "the node is silent"
+	case v.leaderless >= leaderlessLooks<<min(quiet, quietDoublings):
+		return "the node knows of no leader"
 	default:
 		return ""
 	}

@@ -82,11 +82,12 @@ type node struct {
 	proxy   *proxy
 	server  *rpc.Server
 
-	mu      sync.Mutex
-	fault   fault
-	failure error // given to every command in place of doing it
-	asked   int   // commands that came
-	queue   []func()
+	mu         sync.Mutex
+	fault      fault
+	failure    error // given to every command in place of doing it
+	asked      int   // commands that came
+	leaderless bool  // says that nobody leads
+	queue      []func()
 }
 
 // fault is how a node treats commands.
@@ -191,6 +192,11 @@ func (n *node) Status(context.Context) (lockapi.Status, error) {
 		if i == n.w.leader {
 			s.Leader = other.id
 		}
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.leaderless {
+		s.Leader = ""
 	}
 	return s, nil
 }
