@@ -94,7 +94,11 @@ func (r *round) await(what string, met func() bool) {
 	eventually(r.T, fmt.Sprintf("%s: %s", r.name(), what), met)
 }
 
-func (r *round) writes() bool { return fileExists(r.log()) }
+// writes tells whether the first holder has written, and not just opened the file.
+func (r *round) writes() bool {
+	info, err := os.Stat(r.log())
+	return err == nil && info.Size() > 0
+}
 
 // tokens are what was written, in order.
 func (r *round) tokens() []uint64 {
