@@ -34,7 +34,7 @@ test: ## every test with the race detector; fails under 85 % coverage of fsm, lo
 	@echo "Every test, with the race detector. On two idle cores this takes five minutes the first time,"
 	@echo "which is half building, and three after that. Modules that are not here are downloaded first;"
 	@echo "then each package is told of when it ends, the first after a minute or two."
-	@$(GO) list -deps -test ./... >/dev/null
+	@$(GO) mod download
 	@GOFLAGS="$(RACING)" $(GO) test -timeout 30m -cover -json -v=false ./... | .ci/tested $(COVER_MIN) $(addprefix $(MODULE)/,$(COVERED))
 
 test-system: ## real processes, kills and pauses: go test -tags system ./systemtest
