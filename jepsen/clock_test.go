@@ -49,7 +49,7 @@ func TestWallClock(t *testing.T) {
 	rng := rand.New(rand.NewPCG(*seed, 3))
 	made := 0
 	for i, workload := range []string{"mixed", "engine"} {
-		run := trial{t: t, dir: filepath.Join(dir, "clock", workload), binary: lockdBinary(t), workload: workload, number: i}
+		run := trial{t: t, dir: filepath.Join(dir, "clock", workload), binary: lockdBinary(t), workload: workload, number: i, stepped: true}
 		var all figures
 		run.under(ctx, &all, func(ctx context.Context) {
 			for end := time.Now().Add(*lasts - quiet); time.Until(end) > 0 && ctx.Err() == nil; made++ { // by the monotonic clock

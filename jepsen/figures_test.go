@@ -5,6 +5,8 @@ package jepsen_test
 import (
 	"fmt"
 	"testing"
+
+	"github.com/lockd-io/lockd/jepsen/report"
 )
 
 // figures are how much was tried.
@@ -40,11 +42,33 @@ func (f *figures) add(more *figures) {
 	}
 }
 
+const powerCut = "power fails everywhere" // a fault of the rig, and what comes at the end
+
+// list is the figures by name.
+func (f *figures) list() []report.Figure {
+	return []report.Figure{
+		{What: "operations", Count: f.operations},
+		{What: "of them searched for an order", Count: f.searched},
+		{What: "of these with an order shown to the search", Count: f.shown},
+		{What: "operations judged by their positions", Count: f.witnessed},
+		{What: "sessions expired", Count: f.expired},
+		{What: "faults", Count: f.faults},
+		{What: "kinds of faults", Count: len(f.kinds)},
+		{What: "power cuts of all nodes", Count: f.kinds[powerCut]},
+		{What: "lives of nodes", Count: f.lives},
+		{What: "reigns", Count: f.reigns},
+		{What: "snapshots installed", Count: f.installed},
+		{What: "states of nodes compared", Count: f.compared},
+	}
+}
+
 func (f *figures) String() string {
-	return fmt.Sprintf("%d operations, %d of them searched (%d with an order shown), %d by their positions; %d sessions expired; %d faults of %d kinds, %d power cuts of all nodes; "+
-		"%d lives of nodes, %d reigns, %d snapshots installed; %d states compared",
-		f.operations, f.searched, f.shown, f.witnessed, f.expired, f.faults, len(f.kinds), f.kinds["power fails everywhere"],
-		f.lives, f.reigns, f.installed, f.compared)
+	many := report.Many
+	return fmt.Sprintf("%s, %d of them searched (%d with an order shown), %d by their positions; %s expired; %s of %s, %s of all nodes; "+
+		"%s of nodes, %s, %s installed; %s compared",
+		many(f.operations, "operation", "operations"), f.searched, f.shown, f.witnessed, many(f.expired, "session", "sessions"),
+		many(f.faults, "fault", "faults"), many(len(f.kinds), "kind", "kinds"), many(f.kinds[powerCut], "power cut", "power cuts"),
+		many(f.lives, "life", "lives"), many(f.reigns, "reign", "reigns"), many(f.installed, "snapshot", "snapshots"), many(f.compared, "state", "states"))
 }
 
 // enough fails a run that proves too little, whatever it found.
@@ -61,7 +85,7 @@ func (f *figures) enough(t *testing.T) {
 		{"sessions expired", f.expired, 300},
 		{"reigns", f.reigns, 10},
 		{"snapshots installed", f.installed, 5},
-		{"power cuts of all nodes", f.kinds["power fails everywhere"], 3},
+		{"power cuts of all nodes", f.kinds[powerCut], 3},
 	} {
 		if want.got < want.least {
 			t.Errorf("this run proves too little: %d %s, %d at least", want.got, want.what, want.least)

@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/lockd-io/lockd/jepsen/history"
 	"github.com/lockd-io/lockd/jepsen/report"
 	"github.com/lockd-io/lockd/jepsen/rig"
 )
@@ -28,8 +27,12 @@ type trial struct {
 	number   int // among the workloads: each begins with other faults
 	rig      *rig.Rig
 	events   []rig.Event
+	stepped  bool // the time of day was stepped, so that logs cannot be compared with the history
 	page     report.Page
 }
+
+// trialClients are at work at a time.
+const trialClients = 20
 
 // quiet is how long clients go on after the last fault.
 const quiet = 15 * time.Second
@@ -43,7 +46,7 @@ type judgement struct {
 	Shown      int
 	Witnessed  int
 	Expired    int
-	Outcomes   map[string]int
+	Outcomes   report.Outcomes
 	Idle       float64 `json:"idle_seconds"`
 	Findings   []string
 }
@@ -78,7 +81,6 @@ func (run *trial) under(ctx context.Context, all *figures, trouble func(context.
 	}
 	ready(t, run.rig)
 	work := run.clients()
-	began := time.Now()
 	trouble(ctx)
 	ready(t, run.rig)
 	got := work(ctx)
@@ -93,21 +95,21 @@ func (run *trial) under(ctx context.Context, all *figures, trouble func(context.
 	}
 	sum := figures{
 		operations: got.Operations, searched: got.Searched, shown: got.Shown, witnessed: got.Witnessed, expired: got.Expired,
-		reigns: told.Reigns, installed: told.Installed, lives: told.Lives, compared: agreed.Entries,
+		reigns: len(told.Reigns), installed: told.Installed, lives: len(told.Lives), compared: agreed.Entries,
 	}
 	for _, e := range run.events {
-		offset := began.Sub(got.Began)
-		run.page.Faults = append(run.page.Faults, report.Fault{Name: e.Fault, To: e.To, Begin: int64(offset + e.Begin), End: int64(offset + e.End)})
 		sum.fault(e.Fault)
 	}
 	all.add(&sum)
-	run.page.Title, run.page.Verdict, run.page.Findings = "lockd, "+run.workload, got.Verdict, got.Findings
-	for _, f := range agreed.Findings {
-		run.page.Findings = append(run.page.Findings, f.String())
+	t.Logf("seed %d: %s: %v; %v", *seed, got.Verdict, &sum, got.Outcomes)
+	run.befell(got.Began)
+	if !run.stepped {
+		run.led(told, got.Began)
 	}
-	fact := fmt.Sprintf("seed %d: %s: %v; %v", *seed, got.Verdict, &sum, got.Outcomes)
-	t.Log(fact)
-	run.page.Facts = append(run.page.Facts, fact)
+	run.page.Title, run.page.Service, run.page.Verdict, run.page.Findings = "lockd, "+run.workload, "lockd", got.Verdict, got.Findings
+	run.page.Findings = append(run.page.Findings, findingsOf(agreed)...)
+	run.page.Facts = append(run.page.Facts, fmt.Sprintf("again: make jepsen SEED=%d WORKLOAD=%s LASTS=%v", *seed, run.workload, *lasts))
+	run.page.Clients, run.page.Figures, run.page.Outcomes = trialClients, sum.list(), got.Outcomes
 	run.draw()
 	if t.Failed() {
 		t.Logf("again: make jepsen SEED=%d WORKLOAD=%s LASTS=%v", *seed, run.workload, *lasts)
@@ -124,7 +126,7 @@ func (run *trial) clients() func(context.Context) judgement {
 	}
 	var result, said bytes.Buffer
 	cmd := run.rig.Client(context.Background(), "jepsen", "--endpoints", run.rig.Endpoints(), "--workload", run.workload, "--seed", fmt.Sprint(*seed),
-		"--time", lasts.String(), "--clients", "20", "--ttl", ttl, "--wait", "100ms", "--patience", "2s", "--out", filepath.Join(run.dir, "history"), "--json")
+		"--time", lasts.String(), "--clients", fmt.Sprint(trialClients), "--ttl", ttl, "--wait", "100ms", "--patience", "2s", "--out", filepath.Join(run.dir, "history"), "--json")
 	cmd.Stdout, cmd.Stderr = &result, &said
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is told to it once its cluster is well again
 	if err := cmd.Start(); err != nil {
@@ -161,39 +163,19 @@ func (run *trial) trouble(ctx context.Context, faults []rig.Fault) []rig.Event {
 		Rig: run.rig, Faults: faults, Seed: *seed, Skip: run.number * len(faults) / 6, Hold: 4 * time.Second, Rest: 2 * time.Second,
 		Tell: func(text string) { t.Log(text) },
 	}
-	began := time.Now()
 	events, err := n.Run(trouble, some)
 	if err != nil {
 		t.Fatalf("the nemesis, after %v: %v", events, err)
 	}
 	if *only == "" {
-		at := time.Since(began)
+		at := time.Now()
 		if err := run.rig.PowerCut(run.rig.Nodes...); err != nil {
 			t.Fatal(err)
 		}
-		events = append(events, rig.Event{Fault: "power fails everywhere", To: "all", Begin: at, End: time.Since(began)})
+		events = append(events, rig.Event{Fault: powerCut, To: "all nodes", Begin: at, End: time.Now()})
 	}
 	if err := run.rig.Start(); err != nil {
 		t.Fatal(err)
 	}
 	return events
-}
-
-// draw writes the report beside the history, where there is one.
-func (run *trial) draw() {
-	t := run.t
-	if file, err := os.Open(filepath.Join(run.dir, "history", "history.jsonl")); err == nil {
-		defer file.Close()
-		if run.page.History, err = history.Load(file); err != nil {
-			t.Error(err)
-		}
-	}
-	out, err := os.Create(filepath.Join(run.dir, "report.html"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Close()
-	if err := run.page.Write(out); err != nil {
-		t.Error(err)
-	}
 }

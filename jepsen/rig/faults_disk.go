@@ -148,6 +148,7 @@ func spoilt(name string, spoil func(path string, rng *rand.Rand) error) Fault {
 			return nil, n.ID, err
 		}
 		return func() error {
+			n.settle(stopPatience)
 			if n.Running() {
 				return n.disk.forget(before)
 			}

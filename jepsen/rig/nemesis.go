@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// An Event is a fault that was: when it began and ended, since the nemesis began.
+// An Event is a fault that was.
 type Event struct {
 	Fault      string
 	To         string
-	Begin, End time.Duration
+	Begin, End time.Time
 }
 
 // A Nemesis maltreats a cluster.
@@ -102,14 +102,14 @@ func (n *Nemesis) bout(ctx context.Context, faults []Fault) (err error) {
 			if failed := undo[i](); failed != nil {
 				err = errors.Join(err, fmt.Errorf("undo %s: %w", faults[i].Name, failed))
 			}
-			n.events[first+i].End = time.Since(n.start)
+			n.events[first+i].End = time.Now()
 		}
 	}()
 	for i, f := range faults {
 		if i > 0 { // not quite at one time
 			wait(ctx, time.Duration(n.rng.Int64N(int64(n.Hold/4)+1)))
 		}
-		e := Event{Fault: f.Name, Begin: time.Since(n.start)}
+		e := Event{Fault: f.Name, Begin: time.Now()}
 		u, to, err := f.begin(context.WithoutCancel(ctx), n.Rig, n.rng)
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.Name, err)
@@ -117,7 +117,7 @@ func (n *Nemesis) bout(ctx context.Context, faults []Fault) (err error) {
 		e.To = to
 		undo, n.events = append(undo, u), append(n.events, e)
 		if n.Tell != nil {
-			n.Tell(fmt.Sprintf("%6.1fs %s%s: %s", e.Begin.Seconds(), strings.Repeat("  + ", min(i, 1)), f.Name, to))
+			n.Tell(fmt.Sprintf("%6.1fs %s%s: %s", e.Begin.Sub(n.start).Seconds(), strings.Repeat("  + ", min(i, 1)), f.Name, to))
 		}
 	}
 	wait(ctx, n.Hold/4+time.Duration(n.rng.Int64N(int64(n.Hold*3/4)+1)))

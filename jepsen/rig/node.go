@@ -3,7 +3,7 @@
 package rig
 
 import (
-	"fmt"
+	"bytes"
 	"os"
 	"os/exec"
 	"slices"
@@ -11,9 +11,6 @@ import (
 	"syscall"
 	"time"
 )
-
-// lifeMark begins a life in a node's log.
-const lifeMark = "--- life "
 
 // A Node is one `lockd serve`, through its lives.
 type Node struct {
@@ -29,7 +26,6 @@ type Node struct {
 	cmd     *exec.Cmd
 	done    chan struct{} // closed when cmd has ended
 	stopped bool          // SIGSTOP
-	lives   int
 }
 
 // also has the node start with some flags more from now on, and no others.
@@ -48,8 +44,9 @@ func (n *Node) boot() error {
 	}
 	args := slices.Concat(n.args, n.more)
 	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Stdout, cmd.Stderr = n.log, n.log
-	fmt.Fprintf(n.log, lifeMark+"%d at %s\n", n.lives+1, time.Now().Format(time.RFC3339Nano))
+	cmd.Stdout, cmd.Stderr = listener{n.log}, n.log
+	cmd.WaitDelay = time.Second // nothing of a process that is gone keeps its pipe open
+	writeMark(n.log, lifeMark)
 	if err := cmd.Start(); err != nil {
 		return err
 	}
@@ -57,9 +54,9 @@ func (n *Node) boot() error {
 	go func() {
 		defer close(done)
 		_ = cmd.Wait() // how it ended is in its log
+		writeMark(n.log, overMark)
 	}()
 	n.cmd, n.done, n.stopped = cmd, done, false
-	n.lives++
 	return nil
 }
 
@@ -131,6 +128,21 @@ func (n *Node) await(gone <-chan struct{}, patience time.Duration) {
 
 // end sends a signal and waits for the end, or kills.
 func (n *Node) end(s syscall.Signal, patience time.Duration) { n.await(n.signal(s), patience) }
+
+// settle waits until the node has opened its directory or has refused to. Whoever
+// takes one that has only just begun for one that runs leaves it with a disk on which
+// it never will.
+func (n *Node) settle(patience time.Duration) {
+	for end := time.Now().Add(patience); n.Running() && !n.opened() && time.Now().Before(end); {
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// opened tells whether the node's last life has opened its directory, by its log.
+func (n *Node) opened() bool {
+	log, err := os.ReadFile(n.log.Name())
+	return err == nil && bytes.Contains(log[max(0, bytes.LastIndex(log, []byte(markPrefix+lifeMark+" "))):], []byte("msg=started "))
+}
 
 // kill is kill -9, and waits until the process is gone.
 func (n *Node) kill() { n.end(syscall.SIGKILL, time.Minute) }
