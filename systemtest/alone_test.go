@@ -7,32 +7,16 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
 
-// repeats is how often a race is run: LOCKD_ROUNDS, or as often as a test can
-// afford that is run each time.
-func repeats(t *testing.T, usual int) int {
-	t.Helper()
-	text, set := os.LookupEnv("LOCKD_ROUNDS")
-	if !set {
-		return usual
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		t.Fatalf("LOCKD_ROUNDS: %v", err)
-	}
-	return n
-}
-
 // Three nodes, each told to found a cluster of one and to join the others, started
 // in any order: never two clusters, never two holders of one lock. Nobody founds;
 // where one has the word to found alone, at most that one does.
 func TestClustersOfOne(t *testing.T) {
-	for round := range repeats(t, 2) {
+	for round := range roundsAsked(t, 2) {
 		for _, word := range []string{"", "--bootstrap-alone"} {
 			t.Run(fmt.Sprintf("%d%s", round, word), func(t *testing.T) { clustersOfOne(t, word) })
 		}

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// roundsEnv says how often the tests of this file try for two holders.
+// roundsEnv says how often tests try for two holders.
 const (
 	roundsEnv     = "SYSTEMTEST_ROUNDS"
 	roundsDefault = 4
@@ -37,12 +37,19 @@ type round struct {
 	dir string
 }
 
+// roundsAsked is how often a test tries for two holders: as roundsEnv says, or as
+// often as can be afforded each time.
+func roundsAsked(t *testing.T, usual int) int {
+	t.Helper()
+	if asked := os.Getenv(roundsEnv); asked != "" {
+		return int(number(t, asked))
+	}
+	return usual
+}
+
 // inRounds runs a test as often as is asked for, some at once.
 func inRounds(t *testing.T, test func(r *round)) {
-	rounds := roundsDefault
-	if asked := os.Getenv(roundsEnv); asked != "" {
-		rounds = int(number(t, asked))
-	}
+	rounds := roundsAsked(t, roundsDefault)
 	c := startCluster(t)
 	if err := os.Chmod(filepath.Dir(binary), 0o755); err != nil { // others run it, too
 		t.Fatal(err)

@@ -37,7 +37,7 @@ func TestEndpointsOfSeveralClusters(t *testing.T) {
 		c.nodes, ids = append(c.nodes, n), append(ids, s.ClusterID)
 	}
 	inside := filepath.Join(t.TempDir(), "inside")
-	for range repeats(t, 3) {
+	for range roundsAsked(t, 3) {
 		var clients []*process
 		for range 3 {
 			rand.Shuffle(3, func(i, k int) { c.nodes[i], c.nodes[k] = c.nodes[k], c.nodes[i] })
