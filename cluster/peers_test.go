@@ -299,3 +299,40 @@ func TestPeersThatDoNotAnnounce(t *testing.T) {
 	wantError(t, err, "announce to node b")
 	<-done
 }
+
+// What a peer announces is of the data directory that its handshake was of: nobody is
+// taken for a node that he only tells of, though that one lives where he says.
+func TestAnnouncementIsOfTheHandshake(t *testing.T) {
+	known := newRoster()
+	a := startPeer(t, t.TempDir(), "a", clusterID{1}, known)
+	b := startPeer(t, t.TempDir(), "b", clusterID{1}, known)
+	for _, c := range []struct {
+		what     string
+		instance fsm.Nonce
+		taken    bool
+	}{
+		{"another of its name", fsm.Nonce{Hi: 1, Lo: 2}, false}, {"itself", b.identity.transport().Instance, true},
+	} {
+		me := b.identity.transport()
+		me.Instance = c.instance
+		conn, err := transport.Dial(t.Context(), a.address, transport.KindRaft, me, a.key, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := announcement{instance(b.identity.transport().Instance), b.boot, b.address, standing{}}
+		var verdict refusal
+		if err := errors.Join(writeNote(conn, said), readNote(conn, &verdict)); err != nil {
+			t.Fatal(err)
+		}
+		taken := verdict == (refusal{})
+		if taken != c.taken {
+			t.Errorf("%s, with the announcement of b: %+v", c.what, verdict)
+		}
+		conn.Close()
+		if taken {
+			(<-a.streams).Close()
+		} else {
+			<-a.errs
+		}
+	}
+}

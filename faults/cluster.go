@@ -137,6 +137,11 @@ func clusterFaults() []fault {
 			pkg: pkg, test: "TestFormerFounderLooksAtWhatIsCommitted",
 		},
 		{
+			name: "node: who announces another is taken for it", property: "a copy of a node is refused",
+			file: "cluster/examine.go", old: "said.Instance = instance(c.Peer.Instance)", new: "_ = instance(c.Peer.Instance)",
+			pkg: pkg, test: "TestAnnouncementIsOfTheHandshake",
+		},
+		{
 			name: "handshake: a proof does not say whose it is", property: "nobody speaks as a node without the key",
 			file: "transport/key.go", old: "mac.Write([]byte(role))", new: "mac.Write([]byte(role[:0]))",
 			pkg: "./transport", test: "TestProofIsOfOneSideAndOneReading",
