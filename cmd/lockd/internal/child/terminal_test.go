@@ -122,10 +122,10 @@ func TestPrompt(t *testing.T) {
 }
 
 // TestPager: who shares the runner's job reads keys, as a pager does, and the
-// command goes on beside it.
+// command goes on beside it. Ctrl-C, which a pager ignores, is the command's.
 func TestPager(t *testing.T) {
 	eachShell(t, func(t *testing.T, _ string, c *console.Console) {
-		c.Type(run(`echo one; echo two; read never`) + ` </dev/zero | sh -c 'read a; stty -echo </dev/tty; echo f""irst $a; read key </dev/tty; stty echo </dev/tty; read b; echo n""ext $b, key $key'` + "\n")
+		c.Type(run(`echo one; echo two; read never`) + ` </dev/zero | sh -c 'trap "" INT; read a; stty -echo </dev/tty; echo f""irst $a; read key </dev/tty; stty echo </dev/tty; read b; echo n""ext $b, key $key'` + "\n")
 		c.Await("first one")
 		c.Type("k\n")
 		c.Await("next two, key k")
