@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -137,10 +138,10 @@ func TestAbandonOvertakesItsAcquire(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world) {
 		c, l := w.client(lockapi.Options{})
 		w.release(w.acquire(c.Mutex("warm")))
-		var late pass
+		var late atomic.Pointer[pass]
 		l.behave(func(ctx context.Context, c fsm.Command, pass pass) (fsm.Result, error) {
 			if c.Op == fsm.OpAcquire && c.Wants[0].Name == "x" {
-				late = pass
+				late.Store(&pass)
 				return hang(ctx)
 			}
 			return pass()
@@ -152,7 +153,7 @@ func TestAbandonOvertakesItsAcquire(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 		for range 3 {
-			if r, err := late(); err != nil || r.Status == fsm.StatusOK || r.Status == fsm.StatusQueued {
+			if r, err := (*late.Load())(); err != nil || r.Status == fsm.StatusOK || r.Status == fsm.StatusQueued {
 				t.Errorf("the late acquire: %+v, %v", r, err)
 			}
 			w.wantIdle("x")

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -210,7 +211,7 @@ func TestCloneIsFenced(t *testing.T) {
 // held, and what ends is told.
 func TestEventsWhileResuming(t *testing.T) {
 	for step := 1; ; step++ {
-		reached := false
+		var reached atomic.Bool // set by whichever goroutine of the engine takes that step
 		inWorld(t, func(t *testing.T, w *world) {
 			path := sessionFile(t)
 			other, _ := w.client(lockapi.Options{})
@@ -225,10 +226,10 @@ func TestEventsWhileResuming(t *testing.T) {
 			w.show("gone")
 
 			c, l2 := w.client(filed(path))
-			n := 0
+			var n atomic.Int64
 			l2.before(func() {
-				if n++; n == step {
-					reached = true
+				if n.Add(1) == int64(step) {
+					reached.Store(true)
 					w.release(blocking)
 					time.Sleep(1500 * time.Millisecond) // and "going" is
 					w.show("going")
@@ -236,7 +237,7 @@ func TestEventsWhileResuming(t *testing.T) {
 			})
 			found := w.resume(c)
 			l2.before(nil)
-			if !reached {
+			if !reached.Load() {
 				w.release(blocking)
 				time.Sleep(1500 * time.Millisecond)
 			}
@@ -267,7 +268,7 @@ func TestEventsWhileResuming(t *testing.T) {
 				t.Errorf("step %d: events are not acknowledged: %+v", step, all[len(all)-1])
 			}
 		})
-		if !reached {
+		if !reached.Load() {
 			if step < 5 {
 				t.Errorf("only %d steps: nothing was tested", step)
 			}
