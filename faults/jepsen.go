@@ -221,6 +221,66 @@ func checkerFaults() []fault {
 			pkg: verdicts, test: "TestWitnessRules",
 		},
 		{
+			name: "checker: who waits for several names stands in line for the first", property: property,
+			file: "jepsen/verdict/order.go", old: "len(o.Wants) == 1 && came(o) != nil", new: "came(o) != nil",
+			pkg: verdicts, test: "TestWitnessRules",
+		},
+		{
+			name: "checker: what is being withdrawn excuses nobody", property: property,
+			file: "jepsen/verdict/abandoned.go", old: "\tw.doubt(o)\n", new: "",
+			pkg: verdicts, test: "TestWitnessRules",
+		},
+		{
+			name: "checker: what explains once explains again", property: property,
+			file: "jepsen/verdict/explain.go", old: "w.forget(u)", new: "_ = u",
+			pkg: verdicts, test: "TestWitnessRules",
+		},
+		{
+			name: "checker: tokens that are not told are one", property: property,
+			file: "jepsen/verdict/explain.go", old: "token != 0 && !over", new: "!over",
+			pkg: verdicts, test: "TestWitnessRules",
+		},
+		{
+			name: "checker: a loss is a sign of life", property: property,
+			file: "jepsen/verdict/sessions.go", old: "o.Kind != history.Loss && o.Kind != history.Inspect:", new: "o.Kind != history.Inspect:",
+			pkg: verdicts, test: "TestWitnessRules",
+		},
+		{
+			name: "checker: a session is over when it is told for the last time", property: property,
+			file: "jepsen/verdict/sessions.go", old: "s.by = min(s.by, o.Return)", new: "s.by = o.Return",
+			pkg: verdicts, test: "TestBadHistories",
+		},
+		{
+			name: "checker: the last call is that of the last line", property: property,
+			file: "jepsen/verdict/sessions.go", old: "s.alive = max(s.alive, o.Call)", new: "s.alive = o.Call",
+			pkg: verdicts, test: "TestBadHistories",
+		},
+		{
+			name: "checker: what is over may be closed", property: property,
+			file: "jepsen/verdict/sessions.go", old: "if s.closed && s.by < s.closing {", new: "if false {",
+			pkg: verdicts, test: "TestBadHistories",
+		},
+		{
+			name: "checker: a session that was closed had its TTL left", property: property,
+			file: "jepsen/verdict/sessions.go", old: "if s.closed || s.ttl == 0 {", new: "if s.ttl == 0 {",
+			pkg: verdicts, test: "TestGoodHistories",
+		},
+		{
+			name: "checker: what is closed may be closed again", property: property,
+			file: "jepsen/model/model.go", old: "return s, o.Status != history.OK || o.Kind == history.Ended", new: "return s, true",
+			pkg: verdicts, test: "TestBadHistories",
+		},
+		{
+			name: "checker: the next token need not be greater than one that was learnt", property: property,
+			file: "jepsen/model/model.go", old: "s.token = max(s.token, token)", new: "_ = token",
+			pkg: verdicts, test: "TestBadHistories",
+		},
+		{
+			name: "checker: \"not held\" may always be the answer to an extension", property: property,
+			file: "jepsen/model/model.go", old: "return s.find(o.Session, o.Grant) < 0\n", new: "return true\n",
+			pkg: verdicts, test: "TestBadHistories",
+		},
+		{
 			name: "checker: two may be sure at once", property: "no two are sure of one lock at one time",
 			file: "jepsen/verdict/belief.go", old: "case reaches.To >= after.From &&", new: "case reaches.To > after.To &&",
 			pkg: verdicts, test: "TestApart",

@@ -86,7 +86,7 @@ func (r Rules) acquire(s State, o *history.Op) (State, bool) {
 		return next, true
 	}
 	if o.Code == history.Busy && r.Tries {
-		return s, !admitted || s.hasEnded(o.Session)
+		return s, !admitted
 	}
 	return s, true
 }
@@ -236,7 +236,7 @@ func (s State) burn(o *history.Op) State {
 		return s
 	}
 	if o.Status == history.Unknown {
-		return s // it may be given at any later time as well
+		return s // it may be given at any later time as well: that this changes nothing makes fewer states
 	}
 	at, _ := slices.BinarySearch(s.burnt, o.Grant)
 	s.burnt = slices.Insert(slices.Clone(s.burnt), at, o.Grant)

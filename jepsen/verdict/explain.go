@@ -117,6 +117,7 @@ func (w *witness) explanations(o *history.Op) (all []*history.Op) {
 // mayRelease tells whether a release may have been before o: nobody sees at o, or
 // later, what it released.
 func (w *witness) mayRelease(u, o *history.Op) bool {
+	// A withdrawal of what is not given changes nothing, and would then be gone.
 	if u.Code == history.Abandoned && !w.state.Holds(u.Session, u.Grant) {
 		return false
 	}

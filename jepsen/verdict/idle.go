@@ -27,10 +27,10 @@ func alone(h history.History) map[string]bool {
 // vain, somebody holds the name. (Were it free, the first in line would have it.)
 // Where an acquire is in doubt it may be that one.
 func (w *witness) idle(o *history.Op) {
-	if o.Kind != history.Acquire || o.Code != history.Busy && o.Code != history.Timeout || len(o.Wants) != 1 {
+	if o.Kind != history.Acquire || o.Code != history.Busy && o.Code != history.Timeout {
 		return
 	}
-	name := o.Wants[0].Name
+	name := o.Wants[0].Name // if it is alone, there is no other
 	if w.mayBeHeld(name, o) || !w.alone[name] {
 		return
 	}
@@ -42,11 +42,9 @@ func (w *witness) idle(o *history.Op) {
 // A doubt is when somebody may have held a name that nobody knows of.
 type doubt struct{ from, to int64 }
 
-// doubt notes an acquire of which nobody knows whether it was granted.
+// doubt notes an acquire of which nobody knows whether it was granted. (What else is in
+// doubt wants no names.)
 func (w *witness) doubt(o *history.Op) {
-	if o.Kind != history.Acquire {
-		return
-	}
 	to := o.End() // who is told that his session is over holds nothing from then on
 	if o.Status == history.OK {
 		to = math.MaxInt64 // it was granted, and its release finds no grant to end

@@ -17,6 +17,7 @@ type span struct {
 	alive   int64 // the last call of its that was acknowledged
 	by      int64 // when somebody was told that it is over; MaxInt64 if nobody was
 	closed  bool  // it was ended by its own client, and that was acknowledged
+	closing int64 // when that client asked
 	last    int64 // the last answer to what it asked for; MaxInt64 if there is none
 	grants  int   // that it was given and did not give back
 }
@@ -41,7 +42,7 @@ func spans(h history.History) map[uint64]*span {
 		case o.Kind == history.Ended, o.Status == history.Fail && o.Code == history.NoSession:
 			s.by = min(s.by, o.Return)
 		case o.Kind == history.Close && o.Status == history.OK:
-			s.closed = true
+			s.closed, s.closing = true, o.Call
 		case o.Kind != history.Loss && o.Kind != history.Inspect: // whoever looks speaks for no session
 			s.alive = max(s.alive, o.Call)
 		}
@@ -54,11 +55,7 @@ func (s *span) does(o *history.Op) {
 	if s == nil {
 		return
 	}
-	end := o.End()
-	if o.Doubtful() {
-		end = math.MaxInt64
-	}
-	s.last = max(s.last, end)
+	s.last = max(s.last, o.End())
 	switch {
 	case o.Status != history.OK:
 	case o.Kind == history.Acquire:
@@ -92,6 +89,9 @@ func expiries(h history.History, drift float64) (history.History, []Finding) {
 	all := spans(h)
 	for _, id := range slices.Sorted(maps.Keys(all)) {
 		s := all[id]
+		if s.closed && s.by < s.closing {
+			found = append(found, Finding{What: fmt.Sprintf("session %d was closed by its client after it was over", id)})
+		}
 		if s.closed || s.ttl == 0 {
 			continue
 		}

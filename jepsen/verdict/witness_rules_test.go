@@ -139,6 +139,18 @@ func TestWitnessRules(t *testing.T) {
 			s.release(1, 1, 30)
 		}, ""},
 
+		"past who waits for another name as well": {func(s *story) {
+			s.try(1, 1, "x", 10)
+			s.try(3, 2, "y", 12)
+			both := s.wait(1, 4, "x", 20, 60) // it has x already, so that it waits in no line for it
+			both.Client, both.Owner, both.Count = 11, "o", 0
+			both.Wants, both.Tokens = append(wantOf("x"), wantOf("y")...), []uint64{4, 5}
+			s.wait(2, 3, "x", 25, 31)
+			s.release(1, 1, 30)
+			s.release(3, 2, 40)
+			s.release(2, 3, 50)
+		}, ""},
+
 		// Positions are of one operation each, and agree with the clock.
 		"one place for two, one after the other": {func(s *story) {
 			s.try(1, 1, "x", 10)
@@ -174,6 +186,16 @@ func TestWitnessRules(t *testing.T) {
 			s.try(1, 1, "x", 10).At = nil
 			s.refused(2, "x", history.Busy, 30)
 			s.release(1, 1, 40).At = nil
+		}, ""},
+
+		"refused because of what is being withdrawn": {func(s *story) {
+			o := s.refused(1, "x", history.Abandoned, 40)
+			o.Wait, o.Call = -1, 10
+			s.refused(2, "x", history.Busy, 30)
+		}, ""},
+		"refused together with a name that another holds": {func(s *story) {
+			s.try(1, 1, "y", 10)
+			s.refused(2, "x", history.Busy, 30).Wants = append(wantOf("x"), wantOf("y")...)
 		}, ""},
 
 		// What has no place is put where it may be, and nowhere else.
@@ -223,6 +245,27 @@ func TestWitnessRules(t *testing.T) {
 			s.try(2, 2, "x", 40)
 			s.renew(1, 60)
 		}, "cannot be"},
+		"given once and held twice": {func(s *story) {
+			o := s.refused(1, "x", "", 10)
+			o.Status, o.At = history.Unknown, nil
+			s.look("x", 20, holder(1, 1))
+			s.release(1, 1, 30).Client = 11
+			s.look("x", 40, holder(1, 2))
+		}, "cannot be"},
+		"given back without an answer, by a service without tokens": {func(s *story) {
+			s.try(1, 1, "x", 10).Tokens = nil
+			o := s.release(1, 1, 20)
+			o.Status, o.At = history.Unknown, nil
+			s.try(2, 2, "x", 40).Tokens = nil
+			s.look("x", 60, holder(2, 0))
+		}, ""},
+		"what its session lost is no sign of its life": {func(s *story) {
+			s.open(1)
+			s.try(1, 1, "x", 10)
+			s.try(1, 2, "y", 12)
+			s.add(history.Op{Kind: history.Loss, Session: 1, Grant: 2, Call: 30})
+			s.try(2, 3, "x", 35)
+		}, ""},
 		"half of a session is over, in one look": {func(s *story) {
 			s.open(1)
 			s.try(1, 1, "x", 10)
