@@ -31,7 +31,7 @@ check: ## vet and every test without the race detector: quick, for each save
 	$(GO) vet ./... && $(GO) test ./...
 
 test: ## every test with the race detector; fails under 85 % coverage of fsm, lockapi or cluster
-	@echo "Every test, with the race detector. On two idle cores this takes five minutes the first time,"
+	@echo "Every test, with the race detector. On two idle cores this takes five to six minutes the first time,"
 	@echo "which is half building, and three after that. Modules that are not here are downloaded first;"
 	@echo "then each package is told of when it ends, the first after a minute or two."
 	@$(GO) mod download
