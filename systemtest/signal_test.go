@@ -4,6 +4,7 @@ package systemtest
 
 import (
 	"fmt"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -28,8 +29,12 @@ func past(span string) func() bool {
 func TestSignalsWhileWaiting(t *testing.T) {
 	c := startCluster(t)
 	holder, _, release := c.holdingRun("waited-for", "10s")
+	// In a group of its own: TSTP does not stop who is of a group that has nobody
+	// outside who could continue it, as all of a container's are.
 	waiting := func() *process {
-		p := c.run("waited-for", "--", "false")
+		cmd := exec.Command(binary, "run", "--endpoints", c.endpoints(), "waited-for", "--", "false")
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		p := start(t, cmd)
 		eventually(t, "it waits", func() bool { return len(c.show("waited-for").Waiters) == 1 })
 		return p
 	}
