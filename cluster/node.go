@@ -105,16 +105,8 @@ func openNode(cfg Config, stage staging) (*Node, error) {
 
 // open makes the parts, in the order in which they need each other.
 func (n *Node) open() (err error) {
-	if n.identity, err = openIdentity(n.cfg.DataDir, n.cfg.ID); err != nil {
-		return err
-	}
-	if n.storage, err = openStorage(n.cfg.DataDir, &n.cfg, n.fail); err != nil {
-		return err
-	}
-	n.storage.guard.writes = &n.counters.logWrites
-	if n.stage.diskPatience > 0 {
-		n.storage.guard.patience = n.stage.diskPatience
-	}
+	// First what may be somebody else's: a start that fails leaves no directory that
+	// is a node's from then on.
 	if n.port == nil {
 		if n.port, err = transport.Listen(n.cfg.Listen, transport.Options{Logger: n.cfg.Logger}); err != nil {
 			return fmt.Errorf("cluster: %w", err)
@@ -126,6 +118,16 @@ func (n *Node) open() (err error) {
 		if n.gossip, err = newGossip(gossiped{n.cfg.ID, n.address}, n.port.Addr(), &n.cfg, n.memberAddresses); err != nil {
 			return err
 		}
+	}
+	if n.identity, err = openIdentity(n.cfg.DataDir, n.cfg.ID); err != nil {
+		return err
+	}
+	if n.storage, err = openStorage(n.cfg.DataDir, &n.cfg, n.fail); err != nil {
+		return err
+	}
+	n.storage.guard.writes = &n.counters.logWrites
+	if n.stage.diskPatience > 0 {
+		n.storage.guard.patience = n.stage.diskPatience
 	}
 	n.pendings = newPendings(n.now)
 	n.subs = newSubscriptions()

@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -244,4 +248,28 @@ func TestOpenReportsWhatIsWrong(t *testing.T) {
 	if _, err := n.Do(ctx, *release(1, 1)); !errors.Is(err, lockapi.ErrClosed) {
 		t.Error(err)
 	}
+}
+
+// A first start that fails since the port above is taken decides nothing: the
+// directory is not a node's, and another may have it.
+func TestFailedStartDecidesNothing(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	beneath, _ := portBeneath(taken.Addr().String())
+	dir := filepath.Join(t.TempDir(), "data")
+	if n, err := Open(Config{ID: "a", DataDir: dir, Listen: beneath, BootstrapExpect: 1}); err == nil {
+		n.Close()
+		t.Fatal("started")
+	}
+	if list, err := os.ReadDir(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("left behind: %v, %v", list, err)
+	}
+	n, err := Open(Config{ID: "b", DataDir: dir, Listen: "127.0.0.1:0", BootstrapExpect: 1, NoGossip: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.Close()
 }

@@ -30,6 +30,11 @@ func (n *Node) Status(context.Context) (lockapi.Status, error) {
 		Node: n.cfg.ID, Leader: at.id, Term: fsm.Term(n.raft.CurrentTerm()),
 		AppliedIndex: facts.applied, Level: facts.level,
 	}
+	if s.Waiting = n.former.status(); s.Waiting == "" && at.id == "" {
+		if why := n.unsettled.Load(); why != nil {
+			s.Waiting = "this node " + *why
+		}
+	}
 	if id := n.identity.clusterID(); id.known() {
 		s.ClusterID = id.String()
 	}

@@ -1,6 +1,10 @@
 package lockapi
 
-import "github.com/lockd-io/lockd/fsm"
+import (
+	"strings"
+
+	"github.com/lockd-io/lockd/fsm"
+)
 
 // LockDocument is one lock as scripts see it: what `lockd show --json` and GET
 // /v1/locks/{name} print. Numbers that pass 2^53 are decimal strings; the lists
@@ -21,8 +25,8 @@ type LockDocument struct {
 type HolderDocument struct {
 	Session     fsm.SessionID `json:"session,string"`
 	Label       string        `json:"label"`
-	Owner       string        `json:"owner"`
-	Mode        string        `json:"mode"` // exclusive, shared, permits
+	Owner       string        `json:"owner"` // "" unless its program gave one
+	Mode        string        `json:"mode"`  // exclusive, shared, permits
 	Permits     fsm.Permits   `json:"permits"`
 	Count       uint32        `json:"count"` // grants of the hold
 	Token       fsm.Token     `json:"token,string"`
@@ -52,18 +56,27 @@ func LockJSON(v fsm.LockView) LockDocument {
 	for i := range v.Holders {
 		h := &v.Holders[i]
 		d.Holders = append(d.Holders, HolderDocument{
-			Session: h.Session, Label: h.Label, Owner: h.Owner, Mode: modeWord(h.Mode), Permits: h.Permits,
+			Session: h.Session, Label: h.Label, Owner: GivenOwner(h.Owner), Mode: modeWord(h.Mode), Permits: h.Permits,
 			Count: h.Count, Token: h.Token, HeldMS: millis(h.Held), ExpiresInMS: millis(h.Expires),
 		})
 	}
 	for i := range v.Waiters {
 		w := &v.Waiters[i]
 		d.Waiters = append(d.Waiters, WaiterDocument{
-			Session: w.Session, Label: w.Label, Owner: w.Owner, Mode: modeWord(w.Mode), Permits: w.Permits,
+			Session: w.Session, Label: w.Label, Owner: GivenOwner(w.Owner), Mode: modeWord(w.Mode), Permits: w.Permits,
 			Position: w.Position, WaitingMS: millis(w.Waiting),
 		})
 	}
 	return d
+}
+
+// GivenOwner is an owner as its program gave it; "" if it gave none, so that its
+// client made one up.
+func GivenOwner(owner string) string {
+	if strings.HasPrefix(owner, ownerPrefix) {
+		return ""
+	}
+	return owner
 }
 
 // millis rounds down; what is overdue is 0, not negative.

@@ -32,7 +32,7 @@ func TestLockJSON(t *testing.T) {
 				}},
 			},
 			`{"name":"a/b","kind":"lock","limit":0,"holder_count":1,"waiter_count":1,"holders":[{"session":"9223372036854775809","label":"host/1/x",` +
-				`"owner":"~1.1","mode":"exclusive","permits":0,"count":2,"token":"9007199254740999","held_ms":1999,"expires_in_ms":0}],` +
+				`"owner":"","mode":"exclusive","permits":0,"count":2,"token":"9007199254740999","held_ms":1999,"expires_in_ms":0}],` +
 				`"waiters":[{"session":"9","label":"host/2/x","owner":"me","mode":"shared","permits":0,"position":1,"waiting_ms":1000}]}`,
 		},
 		{

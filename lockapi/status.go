@@ -11,6 +11,10 @@ type Status struct {
 	AppliedIndex fsm.Index    `json:"applied_index"`
 	Level        fsm.Level    `json:"level"`
 	Nodes        []NodeStatus `json:"nodes"`
+
+	// Waiting says what a node that is not a member yet waits for, or why none leads
+	// that it could know of; "" if it waits for nothing.
+	Waiting string `json:"waiting,omitempty"`
 }
 
 // NodeStatus is one member of the cluster.

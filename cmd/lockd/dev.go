@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"math"
 	"net"
@@ -77,6 +78,9 @@ func dev(ctx context.Context, f *devFlags, stdout, stderr io.Writer) (err error)
 		}
 		defer os.RemoveAll(dir)
 	}
+	if err := devDir(dir); err != nil {
+		return err
+	}
 	ports, addresses, err := devPorts(f.listen)
 	if err != nil {
 		return err
@@ -109,6 +113,27 @@ func dev(ctx context.Context, f *devFlags, stdout, stderr io.Writer) (err error)
 	}
 	greet(stdout, addresses)
 	return endOfDev(ctx, awaitAny(ctx, nodes))
+}
+
+// devDir refuses a directory that is somebody else's: it may be there or not, and
+// have the nodes of an earlier dev.
+func devDir(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return usage("--dir %s: %w", dir, err)
+	}
+	for _, entry := range entries {
+		switch entry.Name() {
+		case "n1", "n2", "n3", "lost+found":
+		default:
+			return usage("--dir %s is not empty, and not of an earlier dev: it has %q, for one. Nothing was changed; give another, which is made if it is not there",
+				dir, entry.Name())
+		}
+	}
+	return nil
 }
 
 // moved refuses a cluster of --dir that began at other addresses: its nodes would

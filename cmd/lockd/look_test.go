@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/lockd-io/lockd/fsm"
+	"github.com/lockd-io/lockd/lockapi"
 )
 
 // What people are shown counts those who are not listed, and says in which mode
@@ -39,5 +40,19 @@ func TestLookCountsAll(t *testing.T) {
 		if !strings.Contains(shown.String(), want) {
 			t.Errorf("show has no %q:\n%s", want, &shown)
 		}
+	}
+}
+
+// An owner that a client made up is nobody's to see; one that a program gave is.
+// Whoever looks at a node that is no member yet is told what it waits for.
+func TestLookTellsWhatIsOfUse(t *testing.T) {
+	var out bytes.Buffer
+	lock := fsm.LockView{Name: "a", Holds: 2, Holders: []fsm.HolderView{{Owner: "~1.7", Mode: fsm.Shared}, {Owner: "cron", Mode: fsm.Shared}}}
+	if err := show(&out, lock); err != nil || strings.Contains(out.String(), "~") || !strings.Contains(out.String(), " cron ") {
+		t.Errorf("%v\n%s", err, &out)
+	}
+	out.Reset()
+	if err := printStatus(&out, lockapi.Status{Node: "n1", Waiting: "found 1 of 3"}); err != nil || !strings.Contains(out.String(), "n1 waits: found 1 of 3\n") {
+		t.Errorf("%v\n%s", err, &out)
 	}
 }

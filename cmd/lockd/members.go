@@ -16,7 +16,8 @@ func newMembers() *cobra.Command {
 		Short: "List the nodes of the cluster",
 		Long: `members lists the nodes of the cluster as one node sees it: the first of
 --endpoints that answers. A node that is alive has been heard from by the leader
-within an election timeout; while nobody leads, none is.` + lookHelp,
+within an election timeout; while nobody leads, none is. Of a node that is no
+member yet it says what that waits for (with --json, on standard error).` + lookHelp,
 		Example: `  lockd members
   lockd members --json | jq -r 'select(.alive | not) | .id'   # who is missing`,
 		Args:              cobra.NoArgs,
@@ -24,10 +25,12 @@ within an election timeout; while nobody leads, none is.` + lookHelp,
 		RunE: func(command *cobra.Command, _ []string) error {
 			return l.status(command.Context(), func(s lockapi.Status) error {
 				if l.asJSON {
+					waits(command.ErrOrStderr(), s)
 					return membersJSON(command.OutOrStdout(), s)
 				}
 				w := table(command.OutOrStdout())
 				printMembers(w, s)
+				waits(w, s)
 				return w.Flush()
 			})
 		},

@@ -62,12 +62,12 @@ func show(out io.Writer, lock fsm.LockView) error {
 	}
 	fmt.Fprintln(w, "\tLABEL\tOWNER\tSESSION\tMODE\tTOKEN\tFOR\tEXPIRES IN")
 	for _, h := range lock.Holders {
-		fmt.Fprintf(w, "held by\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", printable(h.Label), printable(h.Owner), h.Session,
+		fmt.Fprintf(w, "held by\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", printable(h.Label), printable(lockapi.GivenOwner(h.Owner)), h.Session,
 			mode(h.Mode, h.Permits, lock.Limit), h.Token, shown(h.Held), shown(h.Expires))
 	}
 	unlisted(w, "held by", lock.Holds, len(lock.Holders))
 	for _, p := range lock.Waiters {
-		fmt.Fprintf(w, "%d. waits\t%s\t%s\t%s\t%s\t\t%s\t\n", p.Position, printable(p.Label), printable(p.Owner), p.Session,
+		fmt.Fprintf(w, "%d. waits\t%s\t%s\t%s\t%s\t\t%s\t\n", p.Position, printable(p.Label), printable(lockapi.GivenOwner(p.Owner)), p.Session,
 			mode(p.Mode, p.Permits, lock.Limit), shown(p.Waiting))
 	}
 	unlisted(w, "wait", lock.Waits, len(lock.Waiters))

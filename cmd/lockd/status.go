@@ -36,7 +36,7 @@ answers. It needs no leader.` + lookHelp,
 func printStatus(out io.Writer, s lockapi.Status) error {
 	cluster, leader := s.ClusterID, s.Leader
 	if cluster == "" {
-		cluster = "none yet: " + s.Node + " looks for the others; its log says how many it has found"
+		cluster = "none yet"
 	}
 	if leader == "" {
 		leader = "nobody"
@@ -44,6 +44,16 @@ func printStatus(out io.Writer, s lockapi.Status) error {
 	w := table(out)
 	fmt.Fprintf(w, "cluster\t%s\nleader\t%s\nterm\t%d\napplied\t%d, says %s\nfeature level\t%d\n\n",
 		cluster, leader, s.Term, s.AppliedIndex, s.Node, s.Level)
-	printMembers(w, s)
+	if len(s.Nodes) > 0 {
+		printMembers(w, s)
+	}
+	waits(w, s)
 	return w.Flush()
+}
+
+// waits tells what the node that answers waits for before it can be of use.
+func waits(out io.Writer, s lockapi.Status) {
+	if s.Waiting != "" {
+		fmt.Fprintf(out, "%s waits: %s\n", s.Node, s.Waiting)
+	}
 }

@@ -2226,6 +2226,7 @@ type StatusResponse struct {
 	AppliedIndex  uint64                 `protobuf:"varint,5,opt,name=applied_index,json=appliedIndex,proto3" json:"applied_index,omitempty"`
 	Level         uint32                 `protobuf:"varint,6,opt,name=level,proto3" json:"level,omitempty"`
 	Members       []*Member              `protobuf:"bytes,7,rep,name=members,proto3" json:"members,omitempty"`
+	Waiting       string                 `protobuf:"bytes,8,opt,name=waiting,proto3" json:"waiting,omitempty"` // what a node that is no member yet waits for
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2307,6 +2308,13 @@ func (x *StatusResponse) GetMembers() []*Member {
 		return x.Members
 	}
 	return nil
+}
+
+func (x *StatusResponse) GetWaiting() string {
+	if x != nil {
+		return x.Waiting
+	}
+	return ""
 }
 
 // Member is one node of the cluster.
@@ -2525,7 +2533,7 @@ const file_lockd_v1_lockd_proto_rawDesc = "" +
 	"\apermits\x18\x05 \x01(\rR\apermits\x12\x1a\n" +
 	"\bposition\x18\x06 \x01(\rR\bposition\x12#\n" +
 	"\rwaiting_nanos\x18\a \x01(\x03R\fwaitingNanos\"\x0f\n" +
-	"\rStatusRequest\"\xd6\x01\n" +
+	"\rStatusRequest\"\xf0\x01\n" +
 	"\x0eStatusResponse\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x01 \x01(\tR\tclusterId\x12\x12\n" +
@@ -2534,7 +2542,8 @@ const file_lockd_v1_lockd_proto_rawDesc = "" +
 	"\x04term\x18\x04 \x01(\x04R\x04term\x12#\n" +
 	"\rapplied_index\x18\x05 \x01(\x04R\fappliedIndex\x12\x14\n" +
 	"\x05level\x18\x06 \x01(\rR\x05level\x12*\n" +
-	"\amembers\x18\a \x03(\v2\x10.lockd.v1.MemberR\amembers\"^\n" +
+	"\amembers\x18\a \x03(\v2\x10.lockd.v1.MemberR\amembers\x12\x18\n" +
+	"\awaiting\x18\b \x01(\tR\awaiting\"^\n" +
 	"\x06Member\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x14\n" +
