@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"syscall"
+
+	"github.com/lockd-io/lockd/cluster/raftlog"
 )
 
 // damaged is what an operator can do about data that does not read as it was
@@ -36,6 +38,8 @@ func advised(err error) error {
 		advice = "it is mounted read-only: mount it for writing (a disk that failed is mounted so by itself: look at the kernel's log), or give the node another directory"
 	case errors.Is(err, fs.ErrPermission):
 		advice = "the user that runs the node must own its data directory and what is in it"
+	case raftlog.OutOfDescriptors(err):
+		advice = "too many files and connections are open: raise the limit (ulimit -n, or LimitNOFILE= in a unit) and start the node again; the disk is sound"
 	case errors.Is(err, syscall.EIO):
 		advice = "the disk is failing: copy the directory, whole, to another one; if it cannot be read, " + staysOut
 	default:

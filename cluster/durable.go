@@ -89,7 +89,11 @@ func writeDurably(path string, data []byte, step func(name string) error) error 
 	if err := at("create"); err != nil {
 		return err
 	}
-	file, err := os.OpenFile(path+temporaryFile, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	var file *os.File
+	err := patiently(descriptorPatience, func() (err error) {
+		file, err = os.OpenFile(path+temporaryFile, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -115,5 +119,5 @@ func writeDurably(path string, data []byte, step func(name string) error) error 
 	if err := at("sync directory"); err != nil {
 		return err
 	}
-	return raftlog.SyncDir(filepath.Dir(path))
+	return patiently(descriptorPatience, func() error { return raftlog.SyncDir(filepath.Dir(path)) })
 }

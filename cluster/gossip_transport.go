@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/memberlist"
+
+	"github.com/lockd-io/lockd/transport"
 )
 
 const (
@@ -156,10 +158,15 @@ func (t *gossipTransport) receive() {
 }
 
 func (t *gossipTransport) accept() {
+	var descriptors transport.Descriptors
 	for t.ctx.Err() == nil {
 		c, err := t.tcp.Accept()
 		if err != nil {
 			t.rest(err)
+			continue
+		}
+		if descriptors.Crowded() {
+			_ = c.Close() // its packets do, and what the other one dials by itself
 			continue
 		}
 		in := t.enter(c, true)

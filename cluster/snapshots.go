@@ -102,28 +102,54 @@ type privateSnapshots struct {
 
 func (p privateSnapshots) Create(version raft.SnapshotVersion, index, term uint64, configuration raft.Configuration,
 	configurationIndex uint64, trans raft.Transport) (raft.SnapshotSink, error) {
-	sink, err := p.FileSnapshotStore.Create(version, index, term, configuration, configurationIndex, trans)
+	sink := privateSink{label: snapshotLabel(version, index, term, configuration, configurationIndex)}
+	err := patiently(descriptorPatience, func() (err error) {
+		sink.SnapshotSink, err = p.FileSnapshotStore.Create(version, index, term, configuration, configurationIndex, trans)
+		if err != nil {
+			return errors.Join(err, p.discard(snapshotName{term: term, index: index}))
+		}
+		sink.dir = filepath.Join(p.path, sink.ID()+temporaryFile)
+		sink.content, err = os.OpenFile(filepath.Join(sink.dir, contentFile), os.O_WRONLY, 0)
+		if err == nil {
+			err = makePrivate(sink.dir)
+		}
+		if err != nil {
+			return errors.Join(err, sink.Cancel())
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	dir := filepath.Join(p.path, sink.ID()+temporaryFile)
+	return sink, nil
+}
+
+// discard removes what is left of a snapshot that could not be begun. Of an index and
+// a term there is no other that is being made.
+func (p privateSnapshots) discard(n snapshotName) error {
+	left, err := filepath.Glob(filepath.Join(p.path, fmt.Sprintf("%d-%d-*%s", n.term, n.index, temporaryFile)))
+	for _, dir := range left {
+		err = errors.Join(err, os.RemoveAll(dir))
+	}
+	return err
+}
+
+// makePrivate keeps others from what is in dir, and makes its names durable before
+// its own is published: the library flushes the files, and what it is in.
+func makePrivate(dir string) error {
 	files, err := os.ReadDir(dir)
-	if err == nil {
-		err = os.Chmod(dir, 0o700)
+	if err != nil {
+		return err
+	}
+	if err := os.Chmod(dir, 0o700); err != nil {
+		return err
 	}
 	for _, file := range files {
-		if err == nil {
-			err = os.Chmod(filepath.Join(dir, file.Name()), 0o600)
+		if err := os.Chmod(filepath.Join(dir, file.Name()), 0o600); err != nil {
+			return err
 		}
 	}
-	if err == nil {
-		err = raftlog.SyncDir(dir) // before it is published: the library flushes the files and what it is in
-	}
-	if err != nil {
-		sink.Cancel()
-		return nil, err
-	}
-	return privateSink{sink, snapshotLabel(version, index, term, configuration, configurationIndex)}, nil
+	return raftlog.SyncDir(dir)
 }
 
 // Open reads all of a snapshot, and refuses one that is damaged. raft's goroutines
@@ -131,7 +157,12 @@ func (p privateSnapshots) Create(version raft.SnapshotVersion, index, term uint6
 // node stops. One that is gone was removed for newer ones since it was listed, which
 // is no damage: raft lists them again.
 func (p privateSnapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
-	meta, content, err := p.FileSnapshotStore.Open(id)
+	var meta *raft.SnapshotMeta
+	var content io.ReadCloser
+	err := patiently(descriptorPatience, func() (err error) {
+		meta, content, err = p.FileSnapshotStore.Open(id)
+		return err
+	})
 	if err == nil {
 		var whole io.ReadCloser
 		if whole, err = checkLabel(meta, content, filepath.Join(p.path, id)); err == nil {
@@ -145,12 +176,38 @@ func (p privateSnapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, er
 	return nil, nil, err
 }
 
+// A privateSink leaves nothing behind when it fails: where the disk is full, what the
+// library leaves would keep it full.
 type privateSink struct {
 	raft.SnapshotSink
 	label []byte
+	dir   string
+	// content is the library's file once more. It leaves its own open when it cannot
+	// write it, and what is removed and open has its room still.
+	content *os.File
 }
 
 func (p privateSink) writeLabel() error {
 	_, err := p.Write(p.label)
 	return err
+}
+
+// Close publishes the snapshot.
+func (p privateSink) Close() error {
+	if err := p.SnapshotSink.Close(); err != nil {
+		return errors.Join(err, p.remove())
+	}
+	_ = p.content.Close() // nothing was written by it; the library calls this twice
+	return nil
+}
+
+// Cancel ends a snapshot that is not to be.
+func (p privateSink) Cancel() error { return errors.Join(p.SnapshotSink.Cancel(), p.remove()) }
+
+func (p privateSink) remove() error {
+	if _, err := os.Lstat(strings.TrimSuffix(p.dir, temporaryFile)); err != nil { // it was not published
+		_ = p.content.Truncate(0)
+	}
+	_ = p.content.Close()
+	return os.RemoveAll(p.dir)
 }

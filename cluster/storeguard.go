@@ -64,6 +64,12 @@ func (g *guard) recovered(what string, op func() error) (err error) {
 	return op()
 }
 
+// tried is op, tried again while there are no descriptors for it, so that it is over
+// before the disk counts as hanging.
+func (g *guard) tried(op func() error) func() error {
+	return func() error { return patiently(g.patience*3/4, op) }
+}
+
 // write runs a write, watched while it runs: one that never returns is the
 // case that matters.
 func (g *guard) write(what string, op func() error) error {
@@ -76,7 +82,7 @@ func (g *guard) write(what string, op func() error) error {
 		g.latch(fmt.Errorf("%s takes more than %v: the disk hangs", what, g.patience))
 	})
 	defer dog.stop()
-	if err := g.recovered(what, op); err != nil {
+	if err := g.recovered(what, g.tried(op)); err != nil {
 		return g.latch(fmt.Errorf("%s: %w", what, err))
 	}
 	return g.err() // too late is failed
@@ -88,7 +94,7 @@ func (g *guard) read(what string, op func() error) error {
 	if err := g.err(); err != nil {
 		return err
 	}
-	err := g.recovered(what, op)
+	err := g.recovered(what, g.tried(op))
 	switch {
 	case err == nil, errors.Is(err, raft.ErrLogNotFound), errors.Is(err, raftboltdb.ErrKeyNotFound):
 		return err

@@ -212,6 +212,21 @@ func clusterFaults() []fault {
 			pkg: "./cluster/raftlog", test: "TestCrashAtEveryStepOfRotation",
 		},
 		{
+			name: "log: the next segment is made when it is needed", property: "a sound node does not stop",
+			file: "cluster/raftlog/append.go", old: "l.offset < l.tail.size/2 {", new: "l.offset < l.tail.size*2 {",
+			pkg: "./cluster/raftlog", test: "TestLogGoesOnWithoutDescriptors",
+		},
+		{
+			name: "log: what it had no descriptors for is the end", property: "a sound node does not stop",
+			file: "cluster/raftlog/append.go", old: "l.rotate(size); OutOfDescriptors(err) {", new: "l.rotate(size); err == errClosed {",
+			pkg: "./cluster/raftlog", test: "TestLogGoesOnWithoutDescriptors",
+		},
+		{
+			name: "log: all of its segments are open", property: "a sound node does not stop",
+			file: "cluster/raftlog/open.go", old: "if err = errors.Join(err, s.close()); err != nil {", new: "if err != nil {",
+			pkg: "./cluster/raftlog", test: "TestLogTakesFewDescriptors",
+		},
+		{
 			name: "log: another's segments are taken", property: "S4: nothing acknowledged is lost",
 			file: "cluster/raftlog/segment.go", old: "if !bytes.Equal(header[32:48], mark[:]) {", new: "if !bytes.Equal(mark[:], mark[:]) {",
 			pkg: "./cluster/raftlog", test: "TestLogOfAnother",
@@ -252,6 +267,26 @@ func clusterFaults() []fault {
 			pkg: pkg, test: "TestStoppedProcessIsNoHangingDisk",
 		},
 		{
+			name: "node: no descriptors are a broken disk", property: "a sound node does not stop",
+			file: "cluster/storeguard.go", old: "return func() error { return patiently(g.patience*3/4, op) }", new: "return op",
+			pkg: pkg, test: "TestGuardWaitsForDescriptors",
+		},
+		{
+			name: "node: its files are opened once", property: "a sound node does not stop",
+			file: "cluster/patience.go", old: "nap < patience && raftlog", new: "nap < 0 && raftlog",
+			pkg: pkg, test: "TestFilesWaitForDescriptors",
+		},
+		{
+			name: "node: a snapshot that failed keeps its room", property: "a full disk does not stay full of what failed",
+			file: "cluster/snapshots.go", old: "_ = p.content.Truncate(0)", new: "_ = p.content",
+			pkg: pkg, test: "TestFailedSnapshotLeavesNothing",
+		},
+		{
+			name: "node: a snapshot that failed is left", property: "a full disk does not stay full of what failed",
+			file: "cluster/snapshots.go", old: "return os.RemoveAll(p.dir)", new: "return nil",
+			pkg: pkg, test: "TestFailedSnapshotLeavesNothing",
+		},
+		{
 			name: "node: a watchdog that was stopped looks on", property: "a sound node does not stop",
 			file: "cluster/watchdog.go", old: "if !w.over && !late {", new: "if !late {",
 			pkg: pkg, test: "TestStoppedWatchdogIsStill",
@@ -268,7 +303,7 @@ func clusterFaults() []fault {
 		},
 		{
 			name: "log: the end of a segment is not flushed once more", property: "S4: nothing acknowledged is lost",
-			file: "cluster/raftlog/open.go", old: "case ended && len(rest) == 1:", new: "case ended && len(rest) > 9:",
+			file: "cluster/raftlog/open.go", old: "if len(rest) == 1 {", new: "if len(rest) > 9 {",
 			pkg: "./cluster/raftlog", test: "TestEndOfASegmentIsDurable",
 		},
 		{

@@ -8,5 +8,20 @@ func serveFaults() []fault {
 			file: "cmd/lockd/signals.go", old: "syscall.SIGINT, syscall.SIGHUP}, signal.Ignored)", new: "syscall.SIGINT, syscall.SIGHUP}, func(os.Signal) bool { return false })",
 			pkg: "./cmd/lockd", test: "TestIgnoredStaysIgnored",
 		},
+		{
+			name: "port: who says nothing takes all descriptors", property: "connections leave descriptors for nodes and files",
+			file: "transport/port.go", old: "if c.room != ample {\n\t\tlimit = 1", new: "if false {\n\t\tlimit = 1",
+			pkg: "./transport", test: "TestCrowdLeavesDescriptors",
+		},
+		{
+			name: "port: clients take the descriptors of nodes", property: "connections leave descriptors for nodes and files",
+			file: "transport/port.go", old: "if c.room != ample && !p.makeRoom(c) {", new: "if false && !p.makeRoom(c) {",
+			pkg: "./transport", test: "TestClientsLeaveDescriptors",
+		},
+		{
+			name: "port: connections take the descriptors of files", property: "connections leave descriptors for nodes and files",
+			file: "transport/port.go", old: "case c.room == filesOnly:", new: "case false:",
+			pkg: "./transport", test: "TestFilesKeepTheirDescriptors",
+		},
 	}
 }

@@ -12,10 +12,11 @@ import (
 type conn struct {
 	net.Conn
 	port *Port
+	room room // that was left when it was accepted
 
-	mu   sync.Mutex // guards head; never held across I/O
-	head []byte     // read from the connection, not yet from here
-	room [SniffSizeMax]byte
+	mu    sync.Mutex // guards head; never held across I/O
+	head  []byte     // read from the connection, not yet from here
+	bytes [SniffSizeMax]byte
 
 	close   sync.Once
 	client  bool          // counted among the port's clients; written by who takes it off probation
@@ -72,11 +73,30 @@ func (p *probation) enter(c *conn, limit int) (evicted *conn) {
 		return c
 	}
 	if p.order.Len() >= limit {
-		evicted = p.order.Remove(p.order.Front()).(*conn)
-		evicted.waiting = nil
+		evicted = p.removeLocked(p.order.Front())
 	}
 	c.waiting = p.order.PushBack(c)
 	return evicted
+}
+
+// evictFor takes the oldest out that is not c, if there is one.
+func (p *probation) evictFor(c *conn) (evicted *conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	oldest := p.order.Front()
+	if oldest != nil && oldest == c.waiting {
+		oldest = oldest.Next()
+	}
+	if oldest == nil {
+		return nil
+	}
+	return p.removeLocked(oldest)
+}
+
+func (p *probation) removeLocked(at *list.Element) *conn {
+	c := p.order.Remove(at).(*conn)
+	c.waiting = nil
+	return c
 }
 
 // leave lets c go, and tells whether it was here: if not, somebody else has
@@ -87,8 +107,7 @@ func (p *probation) leave(c *conn) bool {
 	if c.waiting == nil {
 		return false
 	}
-	p.order.Remove(c.waiting)
-	c.waiting = nil
+	p.removeLocked(c.waiting)
 	return true
 }
 
@@ -98,9 +117,7 @@ func (p *probation) closeAll() {
 	p.closed = true
 	var all []*conn
 	for p.order.Len() > 0 {
-		c := p.order.Remove(p.order.Front()).(*conn)
-		c.waiting = nil
-		all = append(all, c)
+		all = append(all, p.removeLocked(p.order.Front()))
 	}
 	p.mu.Unlock()
 	for _, c := range all {

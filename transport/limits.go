@@ -19,6 +19,24 @@ const (
 	// open at a time. Those of nodes are not counted: a crowd of clients must
 	// not stop the cluster.
 	ClientsMax = 16384
+	// DescriptorsOwn descriptors are not for connections: a node that cannot open a
+	// file of its own stops, and a connection that is refused comes again. It opens
+	// two segments of its log, a snapshot that it takes and one that it sends or is
+	// sent, and its identity.
+	DescriptorsOwn = 16
+	// DescriptorsNodes more, at most a quarter of the process's limit, are for
+	// streams of nodes: half a dozen to each of the others.
+	DescriptorsNodes = 48
+	// What is open is counted again when an eighth (roomPart) of what is left may be
+	// gone; when nothing is, at every connection, or every one in a 64th
+	// (countedPart) of what is open; where it cannot be counted, never (uncounted:
+	// once in so many).
+	roomPart    = 8
+	countedPart = 64
+	uncounted   = 1 << 16
+	// crowdedTold is how often it is told that connections are refused for want of
+	// descriptors.
+	crowdedTold = time.Minute
 	// pairTries: a port that is free by chance has a free one above it nearly
 	// always.
 	pairTries = 16

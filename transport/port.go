@@ -70,6 +70,10 @@ type Port struct {
 
 	accepted, evicted, unknown, refused atomic.Uint64
 
+	// The accepting goroutine's:
+	descriptors Descriptors
+	told        time.Time // that they run out
+
 	closing   chan struct{}
 	closeOnce sync.Once
 	work      sync.WaitGroup
@@ -137,6 +141,7 @@ func NewPort(listener net.Listener, o Options) (*Port, error) {
 		return nil, fmt.Errorf("transport: bad options: %w", err)
 	}
 	p := &Port{listener: listener, options: o.withDefaults(), closing: make(chan struct{})}
+	p.options.tellLimit()
 	for _, protocol := range []Protocol{Node, GRPC, HTTP, RESP} {
 		p.faces[protocol] = newFace(listener.Addr())
 	}
@@ -206,7 +211,9 @@ func (p *Port) acceptAll() {
 		case err == nil:
 			pause = 0
 			p.accepted.Add(1)
-			p.work.Go(func() { p.receive(&conn{Conn: nc, port: p}) })
+			if c := (&conn{Conn: nc, port: p, room: p.descriptors.left()}); p.admit(c) {
+				p.work.Go(func() { p.receive(c) })
+			}
 		case p.ended() || errors.Is(err, net.ErrClosed):
 			return
 		default: // out of file descriptors, or the like: it passes
@@ -232,15 +239,56 @@ func (p *Port) ended() bool {
 	}
 }
 
+// admit puts c on probation, or closes it. Where descriptors run out, the oldest on
+// probation goes for it, so that no flood of strangers takes those that are left for
+// nodes, and none of it those of the node's own files.
+func (p *Port) admit(c *conn) bool {
+	limit := p.options.ProbationMax
+	if c.room != ample {
+		limit = 1
+		p.tellCrowded()
+	}
+	evicted := p.probation.enter(c, limit)
+	if evicted != nil {
+		_ = evicted.Close()
+	}
+	switch {
+	case evicted == c:
+		return false
+	case evicted != nil:
+		p.evicted.Add(1)
+	case c.room == filesOnly:
+		p.refused.Add(1)
+		_ = c.Close()
+		return false
+	}
+	return true
+}
+
+// makeRoom closes the oldest other connection on probation for a client, which then is
+// none more than there were.
+func (p *Port) makeRoom(c *conn) bool {
+	if c.room == filesOnly {
+		return false
+	}
+	evicted := p.probation.evictFor(c)
+	if evicted == nil {
+		return false
+	}
+	p.evicted.Add(1)
+	_ = evicted.Close()
+	return true
+}
+
+func (p *Port) tellCrowded() {
+	if now := time.Now(); now.Sub(p.told) > crowdedTold {
+		p.told = now
+		p.options.Logger.Warn("clients are refused: the process is near its limit of open files", "address", p.Addr())
+	}
+}
+
 // receive finds out what c speaks and hands it over, or refuses it.
 func (p *Port) receive(c *conn) {
-	if evicted := p.probation.enter(c, p.options.ProbationMax); evicted != nil {
-		_ = evicted.Close()
-		if evicted == c {
-			return
-		}
-		p.evicted.Add(1)
-	}
 	protocol := p.sniff(c)
 	if protocol == Unknown {
 		p.unknown.Add(1)
@@ -258,11 +306,11 @@ func (p *Port) sniff(c *conn) Protocol {
 	if c.SetReadDeadline(time.Now().Add(p.options.SniffTimeout)) != nil {
 		return Unknown
 	}
-	for size := 0; size < len(c.room); {
-		n, err := c.Conn.Read(c.room[size:])
+	for size := 0; size < len(c.bytes); {
+		n, err := c.Conn.Read(c.bytes[size:])
 		size += n
-		if protocol, decided := classify(c.room[:size]); decided {
-			c.head = c.room[:size]
+		if protocol, decided := classify(c.bytes[:size]); decided {
+			c.head = c.bytes[:size]
 			return protocol
 		}
 		if err != nil {
@@ -282,6 +330,9 @@ func (p *Port) handOver(c *conn, protocol Protocol) bool {
 	}
 	if protocol == Node {
 		return f.offer(c, func() bool { return true })
+	}
+	if c.room != ample && !p.makeRoom(c) {
+		return false
 	}
 	if p.clients.Add(1) > int64(p.options.ClientsMax) {
 		p.clients.Add(-1)

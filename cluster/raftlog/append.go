@@ -3,6 +3,8 @@ package raftlog
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
+	"syscall"
 
 	"github.com/hashicorp/raft"
 )
@@ -13,7 +15,8 @@ func (l *Log) StoreLog(entry *raft.Log) error { return l.StoreLogs([]*raft.Log{e
 // StoreLogs appends entries, which must go on where the log ends; to an empty
 // log any index may come. When it returns nil they survive a power cut. After
 // an error any of them may be there when the log is opened again, and nothing
-// can be appended until then: a flush that failed says nothing about the next.
+// can be appended until then: a flush that failed says nothing about the next. The
+// exception is OutOfDescriptors: nothing was written, the same may be tried again.
 func (l *Log) StoreLogs(entries []*raft.Log) error {
 	if len(entries) == 0 {
 		return nil
@@ -30,7 +33,9 @@ func (l *Log) StoreLogs(entries []*raft.Log) error {
 		return err
 	}
 	if l.offset+size+sealSize > l.tail.size {
-		if err := l.rotate(size); err != nil {
+		if err := l.rotate(size); OutOfDescriptors(err) {
+			return err // it could not begin
+		} else if err != nil {
 			return l.fail(err)
 		}
 	}
@@ -39,11 +44,12 @@ func (l *Log) StoreLogs(entries []*raft.Log) error {
 		return l.fail(err)
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if len(l.places) == 0 {
 		l.first = entries[0].Index
 	}
 	l.places = append(l.places, places...)
+	l.mu.Unlock()
+	l.prepare()
 	return nil
 }
 
@@ -121,23 +127,51 @@ func (l *Log) put(data []byte) error {
 // bufferKeepMax: a larger buffer is left to the collector.
 const bufferKeepMax = 1 << 20
 
+// prepare makes the file of the next segment once the tail is half full, so that the
+// log goes on when there are no descriptors, or no room on the disk, any more. What
+// keeps it from that is told when it is needed.
+func (l *Log) prepare() {
+	if l.spare != nil || l.spared || l.offset < l.tail.size/2 {
+		return
+	}
+	var err error
+	l.spare, err = makeFile(filepath.Join(l.dir, spareName), l.segmentSize, l.step)
+	l.spared = err != nil && !OutOfDescriptors(err) // those come back soon
+}
+
 // rotate makes the segment that the log goes on in, then ends the tail. If it
 // is there, empty, and the tail does not end, a crash came in between; if the
 // tail ends and it is not there, it was lost.
 func (l *Log) rotate(need int64) error {
 	size := max(l.segmentSize, segmentHeader+need+sealSize)
-	next, err := createSegment(l.dir, l.mark, l.tail.number+1, l.write+2, size, l.step)
+	number := l.tail.number + 1
+	file := l.spare
+	if file == nil || size > l.segmentSize {
+		var err error
+		if file, err = makeFile(filepath.Join(l.dir, segmentName(number)+temporary), size, l.step); err != nil {
+			return err
+		}
+	} else {
+		l.spare = nil
+	}
+	next, err := publishSegment(file, l.directory, segment{number: number, first: l.write + 2, size: size}, l.mark, l.step)
 	if err != nil {
 		return err
 	}
 	seal := head{write: l.write + 1, kind: kindSeal, flags: flagLast}
 	if err := l.put(appendRecord(nil, l.tail.seed, l.offset, seal)); err != nil {
-		next.file.Close()
-		return err
+		return errors.Join(err, next.close())
 	}
-	l.tail, l.offset = next, segmentHeader
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	left := l.tail
+	l.tail, l.offset, l.spared = next, segmentHeader, false
 	l.segments = append(l.segments, next)
-	return nil
+	return l.turnTo(left)
+}
+
+// OutOfDescriptors tells of an error that passes: the process, or the system, has as
+// many files open as it may.
+func OutOfDescriptors(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)
 }

@@ -312,7 +312,7 @@ func TestCrashAtEveryStepOfRotation(t *testing.T) {
 			next := testEntries(i, i, 1)
 			if i == 12 { // the next rotation is a little later
 				l.step = func(string) error {
-					if left--; left == 0 {
+					if left--; left <= 0 { // nothing comes after it
 						return errCrash
 					}
 					return nil
@@ -331,6 +331,7 @@ func TestCrashAtEveryStepOfRotation(t *testing.T) {
 		if !errors.Is(failed, errCrash) {
 			t.Fatal(failed)
 		}
+		l.step = nil
 		if err := l.StoreLogs(testEntries(uint64(len(entries))+1, uint64(len(entries))+1, 1)); !errors.Is(err, errCrash) {
 			t.Fatal("appended after a write that failed:", err)
 		}
@@ -356,7 +357,11 @@ func TestEndOfASegmentIsDurable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	next, err := createSegment(dir, testMark, 2, l.write+2, testSize, nil)
+	spare, err := makeFile(filepath.Join(dir, spareName), testSize, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, err := publishSegment(spare, l.directory, segment{number: 2, first: l.write + 2, size: testSize}, testMark, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -440,7 +445,7 @@ func FuzzReplay(f *testing.F) {
 		if err := os.WriteFile(filepath.Join(dir, segmentName(1)), data, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		s, err := openSegment(dir, testMark, 1)
+		s, err := readSegment(dir, testMark, 1)
 		if err != nil {
 			return
 		}

@@ -2,7 +2,9 @@
 //
 // A log is a directory of segments, files of a fixed size that are allocated
 // when they are made, so that a flush has little more to write than the
-// entries. An append is one write: its records back to back, then one flush.
+// entries. An append is one write: its records back to back, then one flush. The file of
+// the next is made when the last is half full; besides these two, one is open at a time,
+// that which is read.
 //
 //	segment: header | record record ... | zeros
 //	record:  header with a checksum | payload, padded to eight bytes

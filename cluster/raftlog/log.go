@@ -51,6 +51,9 @@ type Log struct {
 	write     uint64 // the last one
 	failed    error  // a write failed: what the disk has is unknown
 	buffer    []byte
+	directory *os.File // to be flushed
+	spare     *os.File // the next segment's, nil if there is none yet
+	spared    bool     // none could be made: it is made when it is needed
 
 	mu       sync.RWMutex // guards the fields below; readers hold it while they read a file
 	closed   bool
@@ -58,6 +61,9 @@ type Log struct {
 	first    uint64     // index of places[0]
 	places   []place
 	stale    []uint64 // segments of before, which were to be unlinked
+
+	turning sync.Mutex // guards opened, and its file; taken after mu
+	opened  *segment   // the one besides the tail whose file is open, if any
 }
 
 // Create makes an empty log of mark's in dir, which must not exist. After a
@@ -72,11 +78,11 @@ func create(dir string, mark Mark, size int64, at step) error {
 	if err := os.Mkdir(building, 0o700); err != nil {
 		return err
 	}
-	first, err := createSegment(building, mark, 1, 1, size, at)
+	first, err := createFirst(building, mark, size, at)
 	if err != nil {
 		return err
 	}
-	if err := first.file.Close(); err != nil {
+	if err := first.close(); err != nil {
 		return err
 	}
 	if err := at.do("publish"); err != nil {
@@ -86,6 +92,19 @@ func create(dir string, mark Mark, size int64, at step) error {
 		return err
 	}
 	return SyncDir(filepath.Dir(filepath.Clean(dir)))
+}
+
+func createFirst(dir string, mark Mark, size int64, at step) (*segment, error) {
+	directory, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer directory.Close()
+	file, err := makeFile(filepath.Join(dir, spareName), size, at)
+	if err != nil {
+		return nil, err
+	}
+	return publishSegment(file, directory, segment{number: 1, first: 1, size: size}, mark, at)
 }
 
 // IsMonotonic tells Raft that no index may be left out: it then empties the log
@@ -129,7 +148,7 @@ func (l *Log) GetLog(index uint64, entry *raft.Log) error {
 	}
 	p := l.places[index-l.first]
 	data := make([]byte, footprint(int(p.size)))
-	if _, err := p.segment.file.ReadAt(data, int64(p.offset)); err != nil {
+	if err := l.readAt(p.segment, data, int64(p.offset)); err != nil {
 		return fmt.Errorf("entry %d: %w", index, err)
 	}
 	h, payload, err := readRecord(data, p.segment.seed, int64(p.offset))
@@ -138,6 +157,37 @@ func (l *Log) GetLog(index uint64, entry *raft.Log) error {
 	}
 	h.fill(entry, payload)
 	return nil
+}
+
+// readAt reads from a segment. Of those that the tail has left behind the file of one
+// is open at a time: however long the log is, it takes few descriptors.
+func (l *Log) readAt(s *segment, data []byte, at int64) error {
+	if s != l.segments[len(l.segments)-1] {
+		l.turning.Lock()
+		defer l.turning.Unlock()
+		if err := l.turnTo(s); err != nil {
+			return err
+		}
+	}
+	_, err := s.file.ReadAt(data, at)
+	return err
+}
+
+// turnTo makes s the segment that is open besides the tail; nil: none is.
+func (l *Log) turnTo(s *segment) (err error) {
+	if s == l.opened {
+		return nil
+	}
+	if s != nil && s.file == nil {
+		if err := s.open(l.dir); err != nil {
+			return err
+		}
+	}
+	if l.opened != nil {
+		err = l.opened.close()
+	}
+	l.opened = s
+	return err
 }
 
 // DeleteRange deletes the entries low to high, which must be the log's
@@ -182,7 +232,9 @@ func (l *Log) forget(low, high uint64) (dead []uint64, err error) {
 	dead, l.stale = l.stale, nil
 	for l.segments[0] != used {
 		dead = append(dead, l.segments[0].number)
-		err = errors.Join(err, l.segments[0].file.Close())
+		if l.segments[0] == l.opened {
+			err = l.turnTo(nil)
+		}
 		l.segments = l.segments[1:]
 	}
 	return dead, err
@@ -196,12 +248,15 @@ func (l *Log) Close() error {
 		return nil
 	}
 	l.closed = true
-	return closeAll(l.segments)
+	return l.closeFiles()
 }
 
-func closeAll(segments []*segment) (err error) {
-	for _, s := range segments {
-		err = errors.Join(err, s.file.Close())
+func (l *Log) closeFiles() (err error) {
+	for _, s := range l.segments {
+		err = errors.Join(err, s.close())
 	}
-	return err
+	if l.spare != nil {
+		err = errors.Join(err, l.spare.Close(), os.Remove(filepath.Join(l.dir, spareName)))
+	}
+	return errors.Join(err, l.directory.Close())
 }

@@ -22,13 +22,16 @@ func open(dir string, mark Mark, size int64, at step) (_ *Log, err error) {
 		return nil, err
 	}
 	l := &Log{dir: dir, mark: mark, segmentSize: size, step: at, stale: stale}
+	if l.directory, err = os.Open(dir); err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
-			closeAll(l.segments)
+			l.closeFiles()
 		}
 	}()
 	for _, number := range numbers {
-		s, err := openSegment(dir, mark, number)
+		s, err := readSegment(dir, mark, number)
 		if err != nil {
 			return nil, err
 		}
@@ -91,13 +94,13 @@ func (r *recovery) run() error {
 		switch {
 		case ended && len(rest) == 0:
 			return damagedf("%s goes on in %s, which is missing", segmentName(s.number), segmentName(s.number+1))
-		case ended && len(rest) == 1:
-			// The tail may be new, and this end of the segment before it the last write.
-			if err := r.persist(s); err != nil {
+		case ended:
+			if len(rest) == 1 { // it may be new, and this end of the segment before it the last write
+				err = r.persist(s)
+			}
+			if err = errors.Join(err, s.close()); err != nil {
 				return err
 			}
-			continue
-		case ended:
 			continue
 		case len(rest) > 0:
 			if err := r.unmake(s, rest); err != nil {
@@ -146,7 +149,11 @@ func (r *recovery) replay(s *segment) (ended bool, err error) {
 	}
 }
 
+// read reads all of a segment, and leaves it open.
 func (r *recovery) read(s *segment) error {
+	if err := s.open(r.log.dir); err != nil {
+		return err
+	}
 	r.data = slices.Grow(r.data[:0], int(s.size))[:s.size]
 	if _, err := s.file.ReadAt(r.data, 0); err != nil {
 		return fmt.Errorf("%s: %w", segmentName(s.number), err)
@@ -203,7 +210,7 @@ func (r *recovery) unmake(s *segment, rest []*segment) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(next.file.Close(), unlink(r.log.dir, next.number))
+	return errors.Join(next.close(), unlink(r.log.dir, next.number))
 }
 
 // mend makes the tail as if the torn write had never been, and durable what is
@@ -221,7 +228,7 @@ func (r *recovery) mend(s *segment) error {
 		return err
 	}
 	r.data = nil
-	return SyncDir(l.dir)
+	return flushDir(l.directory)
 }
 
 // persist makes the last write of s durable: it may be in the system's memory

@@ -28,6 +28,9 @@ const (
 	segmentMagic   = "lockdlog"
 	segmentSuffix  = ".log"
 	temporary      = ".tmp"
+	// spareName is of the file that the next segment will be. What a crash left of it
+	// is used again.
+	spareName = "spare" + temporary
 	// segmentSizeMax bounds what a damaged size can make Open read.
 	segmentSizeMax = 256 << 20
 )
@@ -37,7 +40,7 @@ type Mark [16]byte
 
 // A segment is one file of the log.
 type segment struct {
-	file   *os.File
+	file   *os.File // nil while it is closed
 	number uint64
 	first  uint64 // write
 	seed   uint32 // of the checksums of its records
@@ -58,52 +61,79 @@ func encodeHeader(mark Mark, number, first uint64, size int64) []byte {
 	return header
 }
 
-// createSegment makes an empty segment, published whole: after a crash at any
-// point it is not there, or it is as it should be.
-func createSegment(dir string, mark Mark, number, first uint64, size int64, at step) (_ *segment, err error) {
-	path := filepath.Join(dir, segmentName(number))
-	file, err := os.OpenFile(path+temporary, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
+// open opens the file of a segment that is closed.
+func (s *segment) open(dir string) (err error) {
+	s.file, err = os.OpenFile(filepath.Join(dir, segmentName(s.number)), os.O_RDWR, 0)
+	if err != nil {
+		s.file = nil
+	}
+	return err
+}
+
+func (s *segment) close() (err error) {
+	if s.file != nil {
+		err = s.file.Close()
+		s.file = nil
+	}
+	return err
+}
+
+// makeFile makes the file of a segment, without a name that counts.
+func makeFile(path string, size int64, at step) (_ *os.File, err error) {
+	if err := at.do("make"); err != nil {
+		return nil, err
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			file.Close()
-		}
-	}()
-	header := encodeHeader(mark, number, first, size)
+	err = at.do("allocate")
+	if err == nil {
+		err = allocate(file, size)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("make a segment: %w", err), file.Close(), os.Remove(path))
+	}
+	return file, nil
+}
+
+// publishSegment makes of a file that is all zeros an empty segment, which is its
+// owner. It appears whole: after a crash at any point it is not there, or it is as
+// it should be. directory is dir, open.
+func publishSegment(file, directory *os.File, s segment, mark Mark, at step) (_ *segment, err error) {
+	header := encodeHeader(mark, s.number, s.first, s.size)
 	for _, do := range []struct {
 		name string
 		run  func() error
 	}{
-		{"allocate", func() error { return allocate(file, size) }},
 		{"header", func() error { _, err := file.WriteAt(header, 0); return err }},
 		{"flush", file.Sync},
-		{"rename", func() error { return os.Rename(path+temporary, path) }},
-		{"flush directory", func() error { return SyncDir(dir) }},
+		{"rename", func() error {
+			return os.Rename(file.Name(), filepath.Join(directory.Name(), segmentName(s.number)))
+		}},
+		{"flush directory", func() error { return flushDir(directory) }},
 	} {
-		if err := at.do(do.name); err != nil {
-			return nil, err
+		err := at.do(do.name)
+		if err == nil {
+			err = do.run()
 		}
-		if err := do.run(); err != nil {
-			return nil, fmt.Errorf("create %s: %w", segmentName(number), err)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("create %s: %w", segmentName(s.number), err), file.Close())
 		}
 	}
-	return &segment{file: file, number: number, first: first, seed: seedOf(header), size: size}, nil
+	s.file, s.seed = file, seedOf(header)
+	return &s, nil
 }
 
-// openSegment opens the segment with that number, which must be mark's.
-func openSegment(dir string, mark Mark, number uint64) (_ *segment, err error) {
+// readSegment reads of the segment with that number, which must be mark's, what it
+// says of itself. The segment is closed.
+func readSegment(dir string, mark Mark, number uint64) (*segment, error) {
 	name := segmentName(number)
-	file, err := os.OpenFile(filepath.Join(dir, name), os.O_RDWR, 0)
+	file, err := os.Open(filepath.Join(dir, name))
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			file.Close()
-		}
-	}()
+	defer file.Close()
 	info, err := file.Stat()
 	if err != nil {
 		return nil, err
@@ -131,9 +161,7 @@ func openSegment(dir string, mark Mark, number uint64) (_ *segment, err error) {
 	if size < segmentHeader || size > segmentSizeMax || uint64(info.Size()) < size {
 		return nil, damagedf("%s has %d bytes, %d are its size", name, info.Size(), size)
 	}
-	return &segment{
-		file: file, number: number, first: binary.LittleEndian.Uint64(header[24:]), seed: seedOf(header), size: int64(size),
-	}, nil
+	return &segment{number: number, first: binary.LittleEndian.Uint64(header[24:]), seed: seedOf(header), size: int64(size)}, nil
 }
 
 // seedOf begins the checksums of a segment's records, so that none is valid in
@@ -151,15 +179,19 @@ func unlink(dir string, number uint64) error {
 
 // SyncDir makes the names in dir durable.
 func SyncDir(dir string) error {
-	if runtime.GOOS == "windows" {
-		return nil // a directory cannot be flushed there
-	}
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	return d.Sync()
+	return flushDir(d)
+}
+
+func flushDir(directory *os.File) error {
+	if runtime.GOOS == "windows" {
+		return nil // a directory cannot be flushed there
+	}
+	return directory.Sync()
 }
 
 // A step is called before each step that a crash may come before; a test
