@@ -69,6 +69,36 @@ func TestUsersShareAMachine(t *testing.T) {
 	})
 }
 
+// A renewal moves a deadline away: the timer that was set to it finds nothing to do, and
+// is set again, or nobody is ever told of the end.
+func TestTimerAfterARenewal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := mem.New()
+		defer b.Close()
+		r, err := b.Do(t.Context(), fsm.Command{Op: fsm.OpOpen, Nonce: fsm.Nonce{Hi: 1}, TTL: fsm.Second})
+		if err != nil || r.Status != fsm.StatusOK {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		events, err := b.Attach(t.Context(), lockapi.Attachment{Session: r.Session, Incarnation: 1, Renewal: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(600 * time.Millisecond)
+		renewed := time.Now()
+		if r, err := b.Do(t.Context(), fsm.Command{Op: fsm.OpRenew, Session: r.Session, Incarnation: 1, Seq: 2}); err != nil || r.Status != fsm.StatusOK {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		select {
+		case o := <-events:
+			if o.Kind != fsm.OutcomeEnded || time.Since(renewed) != time.Second {
+				t.Errorf("%+v after %v", o, time.Since(renewed))
+			}
+		case <-time.After(time.Minute):
+			t.Error("nobody is told that the session is over")
+		}
+	})
+}
+
 // While nobody uses a machine nothing runs, but its time goes on and its
 // tokens are remembered.
 func TestNamedMachinesStay(t *testing.T) {

@@ -35,7 +35,7 @@ func (s *stream) attach(c *fsm.Command, opens bool) {
 		return
 	}
 	if before := s.sessions[c.Session]; before != nil && before.cancel != nil {
-		before.cancel()
+		before.cancel() // the backend ends it as well
 	}
 	s.sessions[c.Session] = mine
 	s.out.outcome(&o)

@@ -356,6 +356,49 @@ func TestBackpressure(t *testing.T) {
 	})
 }
 
+// standing is a stream of which nothing is sent or received.
+type standing struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (s standing) Context() context.Context { return s.ctx }
+
+// TestBacklogIsBounded: whoever does not read what he is told is not read from either.
+func TestBacklogIsBounded(t *testing.T) {
+	s := New(newMachine(), Options{})
+	defer s.Close()
+	st := newStream(s, standing{ctx: t.Context()})
+	st.sessions[1] = &attached{}
+	command := acquire(1, 1, "x")
+	st.mu.Lock()
+	for o := outcomeOf(command.Key(), fsm.Result{Status: fsm.StatusOK}, nil); st.out.Size() <= backlogSizeMax; {
+		st.out.outcome(&o)
+	}
+	st.mu.Unlock()
+	admitted := make(chan []kept, 1)
+	go func() {
+		keep, _ := st.admit([]fsm.Command{command}, nil)
+		admitted <- keep
+	}()
+	for waits := false; !waits; runtime.Gosched() {
+		st.mu.Lock()
+		waits = st.room != nil
+		if len(admitted) > 0 {
+			t.Error("it was read from")
+			waits = true
+		}
+		st.mu.Unlock()
+	}
+	st.mu.Lock()
+	st.out.Take(nil) // it is written
+	st.free()
+	st.mu.Unlock()
+	if keep := <-admitted; len(keep) != 1 {
+		t.Errorf("%d commands go on", len(keep))
+	}
+}
+
 // commandsOf is how many small commands a frame of so many bytes has at most.
 func commandsOf(size int) int { return size / 8 }
 
@@ -656,6 +699,59 @@ func TestSessionsAreCounted(t *testing.T) {
 	if o := c.ask(attach(id, 2, secretOf(1))); o.Result.Status != fsm.StatusOK {
 		t.Errorf("a session that is attached already: %+v", o)
 	}
+}
+
+// TestOpensUnderWayAreCounted: what is about to be a session takes its place before it
+// is one.
+func TestOpensUnderWayAreCounted(t *testing.T) {
+	m := newMachine()
+	s, conn := serve(t, fast{m}, Options{})
+	c := dial(t, conn)
+	c.open(1)
+	s.mu.Lock()
+	for st := range s.streams {
+		st.mu.Lock()
+		for i := range StreamSessionsMax - 2 {
+			st.sessions[fsm.SessionID(1000+i)] = &attached{}
+		}
+		st.mu.Unlock()
+	}
+	s.mu.Unlock()
+	open := func(n byte) fsm.Command {
+		return fsm.Command{Op: fsm.OpOpen, Nonce: fsm.Nonce{Hi: 77, Lo: uint64(n)}, Secret: secretOf(n), TTL: fsm.Hour}
+	}
+	m.hold()
+	c.send(open(2), open(3))
+	if o := c.next(); o.Refusal != lockdv1.Refusal_REFUSAL_OVERLOADED || o.Key != (&[]fsm.Command{open(3)}[0]).Key() {
+		t.Errorf("the one too many: %+v", o)
+	}
+	m.release()
+	if o := c.next(); o.Result.Status != fsm.StatusOK {
+		t.Errorf("the last that has room: %+v", o)
+	}
+}
+
+// TestRefusedSpeaksForNobody: an open or a resume that was refused lets nobody in, and
+// least of all the session that no answer names: it is everybody's.
+func TestRefusedSpeaksForNobody(t *testing.T) {
+	both(t, func(t *testing.T, m *machine, b lockapi.Backend) {
+		_, conn := serve(t, b, Options{})
+		owner, c := dial(t, conn), dial(t, conn)
+		id := owner.open(1)
+		for _, command := range []fsm.Command{
+			{Op: fsm.OpResume, Session: id, Nonce: fsm.Nonce{Hi: 3, Lo: 3}, Secret: secretOf(9)},
+			{Op: fsm.OpOpen, Nonce: fsm.Nonce{Hi: 3, Lo: 4}, Secret: secretOf(9), TTL: 1},
+		} {
+			if o := c.ask(command); o.Result.Status == fsm.StatusOK {
+				t.Fatalf("%+v", o)
+			}
+			for _, of := range []fsm.SessionID{id, fsm.ReservedSession} {
+				if o := c.ask(acquire(of, 1, "x")); o.Refusal != lockdv1.Refusal_REFUSAL_NOT_ATTACHED {
+					t.Errorf("it speaks for %v: %+v", of, o)
+				}
+			}
+		}
+	})
 }
 
 // TestServeFails: an unusable listener is an error, a stopped server is not.

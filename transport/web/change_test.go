@@ -7,11 +7,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/lockd-io/lockd/fsm"
 	"github.com/lockd-io/lockd/lockapi"
 	"github.com/lockd-io/lockd/lockapi/mem"
 )
@@ -347,6 +349,62 @@ func TestChangesAreRefused(t *testing.T) {
 
 // A page that a node has served may change something by that node, in whatever
 // case a browser has the host.
+// A browser says one origin. Of two, one may be a stranger's.
+func TestTwoOriginsAreForeign(t *testing.T) {
+	s := openDoor(t, machine(t)).Server
+	for _, origins := range [][]string{{"http://127.0.0.1:7600", "http://evil.example"}, {"http://evil.example", "http://127.0.0.1:7600"}} {
+		r := httptest.NewRequest("POST", "/v1/locks/x/acquire", strings.NewReader(`{"max_hold_ms":60000}`))
+		r.Host = "127.0.0.1:7600"
+		r.Header = http.Header{"Content-Type": {"application/json"}, "Origin": origins}
+		w := httptest.NewRecorder()
+		if s.Handler().ServeHTTP(w, r); w.Code != http.StatusForbidden {
+			t.Errorf("%v: %d %s", origins, w.Code, w.Body)
+		}
+	}
+}
+
+// Losses are told once, in their order: what comes twice is told once, and what comes
+// without the one before it is left to the next renewal.
+func TestLossesInTheirTurn(t *testing.T) {
+	loss := func(n fsm.EventID) fsm.Outcome {
+		return fsm.Outcome{Kind: fsm.OutcomeLoss, Event: n, Result: fsm.Result{Status: fsm.StatusForced, Grant: fsm.GrantID(10 + n)}}
+	}
+	for _, c := range []struct {
+		heard []fsm.EventID
+		seen  uint64
+		want  []fsm.GrantID
+	}{
+		{[]fsm.EventID{1, 2, 3}, 3, []fsm.GrantID{11, 12, 13}},
+		{[]fsm.EventID{1, 1, 2, 1, 3}, 3, []fsm.GrantID{11, 12, 13}},
+		{[]fsm.EventID{1, 3}, 1, []fsm.GrantID{11}},
+		{[]fsm.EventID{2, 3}, 0, nil},
+	} {
+		events := make(chan fsm.Outcome, len(c.heard))
+		for _, n := range c.heard {
+			events <- loss(n)
+		}
+		close(events)
+		a := lost(7, events, 0, 3)
+		var told []fsm.GrantID
+		for _, l := range a.Lost {
+			told = append(told, l.Grant)
+		}
+		if a.Seen != c.seen || !slices.Equal(told, c.want) {
+			t.Errorf("of events %v: %v up to %d, want %v up to %d", c.heard, told, a.Seen, c.want, c.seen)
+		}
+	}
+}
+
+// What a hold without an end lacks is told by its name; the machine would only say that
+// it is invalid.
+func TestHoldWithoutAnEnd(t *testing.T) {
+	d := openDoor(t, machine(t))
+	answer := d.want(400, "invalid", "POST", "/v1/locks/x/acquire", "{}")
+	if why, _ := answer["error"].(string); !strings.Contains(why, "max_hold_ms is wanted without a session") {
+		t.Errorf("says only %q", why)
+	}
+}
+
 func TestOwnPagesMayChange(t *testing.T) {
 	d := openDoor(t, machine(t))
 	const body = `{"max_hold_ms":60000,"mode":"shared"}`
