@@ -30,6 +30,26 @@ func remoteFaults() []fault {
 			new: "return false ||", pkg: remote, test: "TestStuck|TestDoubtOfANodeThatIsHeard",
 		},
 		{
+			name: "rpc: sessions that are being opened take no place", property: "every bound holds",
+			file: "transport/rpc/stream.go", old: "len(s.sessions)+s.opening >= StreamSessionsMax", new: "len(s.sessions) >= StreamSessionsMax",
+			pkg: "./transport/rpc", test: "TestOpensUnderWayAreCounted",
+		},
+		{
+			name: "rpc: a refused open lets somebody in", property: "a stream speaks only for sessions whose secrets it has shown",
+			file: "transport/rpc/stream.go", old: "if r.Status == fsm.StatusOK && err == nil {", new: "if err == nil {",
+			pkg: "./transport/rpc", test: "TestRefusedSpeaksForNobody",
+		},
+		{
+			name: "rpc: who does not read is read from", property: "every bound holds",
+			file: "transport/rpc/stream.go", old: " || s.out.Size() > backlogSizeMax {\n\t\tif err", new: " {\n\t\tif err",
+			pkg: "./transport/rpc", test: "TestBacklogIsBounded",
+		},
+		{
+			name: "mem: a timer that finds nothing due is not set again", property: "whoever waits is told, though nobody asks any more",
+			file: "lockapi/mem/machine.go", old: "\t\treturn\n\t}\n\tm.arm()\n", new: "\t\treturn\n\t}\n",
+			pkg: "./lockapi/mem", test: "TestTimerAfterARenewal",
+		},
+		{
 			name: "rpc: a full stream is a full cluster", property: "the limit that was hit is the one named",
 			file: "transport/rpc/stream.go", old: "full(\"sessions of one stream\", StreamSessionsMax)",
 			new: "full(\"sessions\", 1<<20)", pkg: "./transport/rpc", test: "TestSessionsAreCounted",

@@ -15,6 +15,16 @@ func webFaults() []fault {
 			pkg: web, test: "TestChangesAreRefused",
 		},
 		{
+			name: "web: of two origins one is looked at", property: "a stranger's web page takes no lock",
+			file: "transport/web/guard.go", old: "len(origins) == 1 && ", new: "",
+			pkg: web, test: "TestTwoOriginsAreForeign",
+		},
+		{
+			name: "web: losses are told as they come", property: "a loss is told once, and none is left out",
+			file: "transport/web/sessions.go", old: "if o.Event != fsm.EventID(a.Seen+1) {", new: "if false {",
+			pkg: web, test: "TestLossesInTheirTurn",
+		},
+		{
 			name: "web: a form may change something", property: "a stranger's web page takes no lock",
 			file: "transport/web/guard.go", old: "case (method == http.MethodPost || r.ContentLength != 0) && kind != typeJSON:", new: "case method == \"\" && kind != typeJSON:",
 			pkg: web, test: "TestChangesAreRefused",
