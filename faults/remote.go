@@ -30,6 +30,26 @@ func remoteFaults() []fault {
 			new: "return false ||", pkg: remote, test: "TestStuck|TestDoubtOfANodeThatIsHeard",
 		},
 		{
+			name: "remote: an event of another incarnation is heard", property: "fenced is fenced",
+			file: "lockapi/remote/receive.go", old: "s == nil || s.incarnation != o.Key.Incarnation", new: "s == nil",
+			pkg: "./lockapi/remote", test: "TestEventsOfAnotherIncarnation",
+		},
+		{
+			name: "remote: a late answer takes the incarnation back", property: "fenced is fenced",
+			file: "lockapi/remote/session.go", old: "if i > s.incarnation || s.secret == (fsm.Secret{}) {", new: "if true {",
+			pkg: "./lockapi/remote", test: "TestLateAnswersTakeNothingBack",
+		},
+		{
+			name: "remote: the number of the last attach is forgotten", property: "renewals are numbered",
+			file: "lockapi/remote/session.go", old: "\t\ts.renewal = c.Seq\n", new: "\t\t_ = c.Seq\n",
+			pkg: "./lockapi/remote", test: "TestLateAnswersTakeNothingBack",
+		},
+		{
+			name: "remote: a node's \"unknown\" is a refusal", property: "definite and unknown are different",
+			file: "lockapi/remote/receive.go", old: "\t\ta.doubt = true\n", new: "",
+			pkg: "./lockapi/remote", test: "TestUnknownOfANodeIsADoubt",
+		},
+		{
 			name: "rpc: sessions that are being opened take no place", property: "every bound holds",
 			file: "transport/rpc/stream.go", old: "len(s.sessions)+s.opening >= StreamSessionsMax", new: "len(s.sessions) >= StreamSessionsMax",
 			pkg: "./transport/rpc", test: "TestOpensUnderWayAreCounted",

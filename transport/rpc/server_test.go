@@ -704,30 +704,19 @@ func TestSessionsAreCounted(t *testing.T) {
 // TestOpensUnderWayAreCounted: what is about to be a session takes its place before it
 // is one.
 func TestOpensUnderWayAreCounted(t *testing.T) {
-	m := newMachine()
-	s, conn := serve(t, fast{m}, Options{})
-	c := dial(t, conn)
-	c.open(1)
-	s.mu.Lock()
-	for st := range s.streams {
-		st.mu.Lock()
-		for i := range StreamSessionsMax - 2 {
-			st.sessions[fsm.SessionID(1000+i)] = &attached{}
-		}
-		st.mu.Unlock()
+	s := New(newMachine(), Options{})
+	defer s.Close()
+	st := newStream(s, standing{ctx: t.Context()})
+	for i := range StreamSessionsMax - 1 {
+		st.sessions[fsm.SessionID(1000+i)] = &attached{}
 	}
-	s.mu.Unlock()
-	open := func(n byte) fsm.Command {
-		return fsm.Command{Op: fsm.OpOpen, Nonce: fsm.Nonce{Hi: 77, Lo: uint64(n)}, Secret: secretOf(n), TTL: fsm.Hour}
+	var opens []fsm.Command
+	for n := range byte(3) {
+		opens = append(opens, fsm.Command{Op: fsm.OpOpen, Nonce: fsm.Nonce{Hi: 77, Lo: uint64(n)}, Secret: secretOf(n), TTL: fsm.Hour})
 	}
-	m.hold()
-	c.send(open(2), open(3))
-	if o := c.next(); o.Refusal != lockdv1.Refusal_REFUSAL_OVERLOADED || o.Key != (&[]fsm.Command{open(3)}[0]).Key() {
-		t.Errorf("the one too many: %+v", o)
-	}
-	m.release()
-	if o := c.next(); o.Result.Status != fsm.StatusOK {
-		t.Errorf("the last that has room: %+v", o)
+	keep, err := st.admit(opens, nil)
+	if err != nil || len(keep) != 1 || keep[0].at != 0 {
+		t.Errorf("of three opens, with room for one, %v go on (%v)", keep, err)
 	}
 }
 
