@@ -44,6 +44,11 @@ func memoryFaults() []fault {
 	const pkg = machine
 	return []fault{
 		{
+			name: "events take no places of waits", property: "every bound holds",
+			file: "fsm/wait.go", old: "int(ss.waiting) + len(ss.events) + len", new: "int(ss.waiting) + len",
+			pkg: "./fsm", test: "TestEventsTakePlacesOfWaits",
+		},
+		{
 			name: "machine: dedupe is skipped", property: "S3: once or never",
 			file: "fsm/window.go", old: "if a := ss.window.get(c.Seq); a != nil && c.Seq >= ss.mark {",
 			new: "if a := ss.window.get(c.Seq); a != nil && c.Seq < ss.mark {",

@@ -30,6 +30,11 @@ func remoteFaults() []fault {
 			new: "return false ||", pkg: remote, test: "TestStuck|TestDoubtOfANodeThatIsHeard",
 		},
 		{
+			name: "remote: the end of a session finds no room", property: "whoever lost a session is told",
+			file: "lockapi/remote/feed.go", old: "len(f.queue) >= feedQueueMax && !f.last", new: "len(f.queue) >= feedQueueMax",
+			pkg: "./lockapi/remote", test: "TestFeedKeepsTheEnd",
+		},
+		{
 			name: "remote: an event of another incarnation is heard", property: "fenced is fenced",
 			file: "lockapi/remote/receive.go", old: "s == nil || s.incarnation != o.Key.Incarnation", new: "s == nil",
 			pkg: "./lockapi/remote", test: "TestEventsOfAnotherIncarnation",
