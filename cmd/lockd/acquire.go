@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"time"
 
@@ -22,18 +23,21 @@ const (
 )
 
 // acquire waits for the lock as long as the flags and the user allow.
-func (f *runFlags) acquire(ctx context.Context, client *lockapi.Client, signals <-chan os.Signal) (*lockapi.Grant, error) {
+func (f *runFlags) acquire(ctx context.Context, client *lockapi.Client, signals <-chan os.Signal, stderr io.Writer) (*lockapi.Grant, error) {
 	start := time.Now()
 	ctx, done := untilSignal(ctx, signals)
-	grant, err := f.acquireUntil(ctx, client, start)
+	grant, err := f.acquireUntil(ctx, client, start, stderr)
 	if sig := done(); sig != nil {
 		return nil, bySignal(sig)
 	}
 	return grant, err
 }
 
-func (f *runFlags) acquireUntil(ctx context.Context, client *lockapi.Client, start time.Time) (*lockapi.Grant, error) {
+func (f *runFlags) acquireUntil(ctx context.Context, client *lockapi.Client, start time.Time, stderr io.Writer) (*lockapi.Grant, error) {
 	if err := f.contact(ctx, client); err != nil {
+		return nil, err
+	}
+	if err := f.notWithinItself(ctx, client, stderr); err != nil {
 		return nil, err
 	}
 	locks := client.All(f.wants.all()...)
@@ -66,13 +70,18 @@ func (f *runFlags) unanswered(within time.Duration) error {
 	return &exitError{exitUnavailable, fmt.Errorf("%w for %v at %s: see lockd status", lockapi.ErrUnavailable, within, f.backend)}
 }
 
+// contactPatience is how long run looks for a node with a leader.
+func (f *runFlags) contactPatience() time.Duration {
+	if f.wait.limited {
+		return max(contactTimeoutMin, min(contactTimeout, f.wait.limit))
+	}
+	return contactTimeout
+}
+
 // contact sees that there is a node with a leader. From its answer on, run
 // keeps trying.
 func (f *runFlags) contact(ctx context.Context, client *lockapi.Client) error {
-	patience := contactTimeout
-	if f.wait.limited {
-		patience = max(contactTimeoutMin, min(patience, f.wait.limit))
-	}
+	patience := f.contactPatience()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	_, err := client.Inspect(ctx, lockapi.Query{Name: f.wants.names[0]})

@@ -45,7 +45,7 @@ func fromEnvironment(command *cobra.Command, _ []string) error {
 // mistyped, most likely. What run sets is known, and so is what Kubernetes sets
 // beside a service that is called lockd.
 func unknownVariables(root *cobra.Command, environment []string) []string {
-	known := map[string]bool{"LOCKD_NAME": true, "LOCKD_TOKEN": true, "LOCKD_GRANTS": true}
+	known := map[string]bool{"LOCKD_NAME": true, "LOCKD_TOKEN": true, "LOCKD_GRANTS": true, aroundVariable: true}
 	var know func(*cobra.Command)
 	know = func(command *cobra.Command) {
 		command.LocalFlags().VisitAll(func(f *pflag.Flag) { known[variable(f.Name)] = true })

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -81,7 +82,8 @@ itself be that user instead: sudo lockd run NAME -- COMMAND.
 
 Exit codes: COMMAND's own, or 128+n if signal n ended it (run ends by INT, QUIT
 and TERM itself then, so that Ctrl-C ends the script around it);
-  64  the command line is wrong, or the name is something else to others now
+  64  the command line is wrong, or the name is something else to others now, or
+      a run around this one holds it, which would wait for this one for ever
   69  no node with a leader was found for 30 s (or --wait, if shorter), or
       nobody answered at the end of --wait, a try (--wait 0) within a second
   74  the lock was lost before COMMAND ended, whatever its own code
@@ -171,6 +173,10 @@ func (f *runFlags) complete(given func(flag string) bool) error {
 		return notExecuted(err)
 	}
 	f.path = path
+	longest := func(string) fsm.Token { return math.MaxUint64 }
+	if err := child.TooLarge(path, f.args, environment(f.wants.held(longest), math.MaxUint64)); err != nil {
+		return notExecuted(err)
+	}
 	return nil
 }
 
@@ -202,13 +208,13 @@ func run(ctx context.Context, f *runFlags, stderr io.Writer) error {
 	if err != nil {
 		return usage("%s: %w", f.backend, err)
 	}
-	grant, err := f.acquire(ctx, client, signals)
+	grant, err := f.acquire(ctx, client, signals, stderr)
 	if err != nil {
 		farewell(client, closeTimeoutLost, signals)
 		return err
 	}
 	ending, err := child.Run(grant, child.Command{
-		Path: f.path, Args: f.args, Env: environment(f.wants.held(grant)),
+		Path: f.path, Args: f.args, Env: environment(f.wants.held(grant.TokenOf), client.Session()),
 		Files: [3]*os.File{os.Stdin, os.Stdout, os.Stderr}, Grace: f.grace.limit, Signals: signals,
 		Warn: func(text string) { fmt.Fprintf(stderr, "lockd: %s: %s\n", f.wants, text) },
 	})

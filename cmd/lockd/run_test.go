@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -51,7 +52,7 @@ func TestServiceGoesAway(t *testing.T) {
 				}
 				f := runFlags{wait: patience{test.wait, true}, wants: wanted{names: []string{"a"}}}
 				start := time.Now()
-				_, err = f.acquire(t.Context(), client, nil)
+				_, err = f.acquire(t.Context(), client, nil, io.Discard)
 				if code := codeOf(failed(err)); code != test.code || strings.Contains(err.Error(), "somebody else") {
 					t.Errorf("exit %d, not %d: %v", code, test.code, err)
 				}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
@@ -85,8 +84,8 @@ type heldName struct {
 	Permits uint32    `json:"permits,omitempty"`
 }
 
-// held is what the grant holds, in the order of the command line.
-func (w *wanted) held(grant *lockapi.Grant) []heldName {
+// held is what is held, in the order of the command line.
+func (w *wanted) held(tokenOf func(name string) fsm.Token) []heldName {
 	mode := "exclusive"
 	switch {
 	case w.permits > 0:
@@ -96,23 +95,22 @@ func (w *wanted) held(grant *lockapi.Grant) []heldName {
 	}
 	var all []heldName
 	for _, name := range w.names {
-		all = append(all, heldName{name, grant.TokenOf(name), mode, w.permits})
+		all = append(all, heldName{name, tokenOf(name), mode, w.permits})
 	}
 	return all
 }
 
 // environment is the runner's with what the command should know of its locks.
-func environment(held []heldName) []string {
-	grants, err := json.Marshal(held)
-	if err != nil {
-		panic("lockd: " + err.Error()) // strings and numbers
+func environment(held []heldName, session fsm.SessionID) []string {
+	own := []string{
+		"LOCKD_NAME=" + held[0].Name, "LOCKD_TOKEN=" + held[0].Token.String(), "LOCKD_GRANTS=" + unescaped(held),
+		aroundVariable + "=" + aroundFor(held, session, around(os.Getenv(aroundVariable))),
 	}
-	own := []string{"LOCKD_NAME=" + held[0].Name, "LOCKD_TOKEN=" + held[0].Token.String(), "LOCKD_GRANTS=" + string(grants)}
 	// Of two variables with one name some programs take the first: a run inside
 	// a run would hand on the outer one's token.
 	inherited := slices.DeleteFunc(os.Environ(), func(v string) bool {
 		key, _, _ := strings.Cut(v, "=")
-		return key == "LOCKD_NAME" || key == "LOCKD_TOKEN" || key == "LOCKD_GRANTS"
+		return key == "LOCKD_NAME" || key == "LOCKD_TOKEN" || key == "LOCKD_GRANTS" || key == aroundVariable
 	})
 	return append(inherited, own...)
 }
