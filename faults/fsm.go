@@ -44,7 +44,12 @@ func memoryFaults() []fault {
 	const pkg = machine
 	return []fault{
 		{
-			name: "events take no places of waits", property: "every bound holds",
+			name: "machine: the end of a passed wait is an answer", property: "every bound holds",
+			file: "fsm/wait.go", old: "if w.seq >= ss.mark {", new: "if true {",
+			pkg: "./fsm", test: "TestEndOfAPassedWait",
+		},
+		{
+			name: "machine: events take no places of waits", property: "every bound holds",
 			file: "fsm/wait.go", old: "int(ss.waiting) + len(ss.events) + len", new: "int(ss.waiting) + len",
 			pkg: "./fsm", test: "TestEventsTakePlacesOfWaits",
 		},

@@ -37,7 +37,8 @@ func abandoned(h history.History) history.History {
 // settled is a part without what was withdrawn, but for what somebody may have seen
 // until then: sessions of which a token is shown that no answer has told. If that
 // has an order, so has the part: what is given and taken away at once changes
-// nothing. It is found much sooner, and nearly always there.
+// nothing. It is found much sooner, and nearly always there. (Without what was seen there
+// is none, and the search would only begin anew.)
 func settled(part history.History) history.History {
 	told := make(map[uint64]bool)
 	for i := range part {

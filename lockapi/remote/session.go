@@ -166,7 +166,8 @@ func (b *Backend) proven(l *link, id fsm.SessionID, i fsm.Incarnation, c *fsm.Co
 }
 
 // admit sends what has waited for s to be attached, which it is on l. An answer
-// from a link that has been replaced says nothing of the present one.
+// from a link that has been replaced says nothing of the present one: to believe it
+// would cost an attach more.
 func (b *Backend) admit(s *session, l *link) {
 	if l == b.link || s.attached == nil {
 		s.attached = l
