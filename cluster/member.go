@@ -92,12 +92,15 @@ func (n *Node) forming() bool {
 	if n.formed.Load() {
 		return false
 	}
-	if len(n.voters()) > len(n.identity.saved().Owed)/2 {
+	if majority(len(n.voters()), len(n.identity.saved().Owed)) {
 		n.formed.Store(true)
 		return false
 	}
 	return true
 }
+
+// majority tells whether so many voters are more than half of the founders.
+func majority(voters, founders int) bool { return voters > founders/2 }
 
 // bootstrap begins a cluster of this node alone. It may be called again.
 func (n *Node) bootstrap() error {

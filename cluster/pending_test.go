@@ -477,3 +477,35 @@ func TestWhatTwoHaveSentIsNotTakenBack(t *testing.T) {
 		t.Fatal("taken back, and sent")
 	}
 }
+
+// Whatever was given to a sender, at whichever moment, may have taken effect.
+func TestWhatWasSentIsUnknown(t *testing.T) {
+	why := errors.New("disk on fire")
+	for what, send := range map[string]func(b *bench) []*listener{
+		"at once": func(b *bench) []*listener {
+			b.reroute(&sink{})
+			l, _ := b.ask(release(1, 1))
+			return []*listener{l}
+		},
+		"when somebody leads": func(b *bench) []*listener {
+			l, _ := b.ask(release(1, 1))
+			b.reroute(&sink{})
+			return []*listener{l}
+		},
+		"by a second caller, just before the first one's is sent again": func(b *bench) []*listener {
+			first, _ := b.ask(release(1, 1))
+			b.route.Store(&route{&sink{}}) // as reroute does first
+			second, _ := b.ask(release(1, 1))
+			return []*listener{first, second}
+		},
+	} {
+		b := newBench(t)
+		asked := send(b)
+		b.close(why)
+		for i, l := range asked {
+			if len(l.all) != 1 || !errors.Is(l.all[0].err, lockapi.ErrUnknown) {
+				t.Errorf("%s, caller %d: %+v", what, i, l.all)
+			}
+		}
+	}
+}

@@ -9,6 +9,16 @@ func serveFaults() []fault {
 			pkg: "./cmd/lockd", test: "TestIgnoredStaysIgnored",
 		},
 		{
+			name: "serve: a name is on loopback", property: "what others may reach wants a key",
+			file: "cmd/lockd/serve.go", old: "return ip != nil && ip.IsLoopback()", new: "return ip == nil || ip.IsLoopback()",
+			pkg: "./cmd/lockd", test: "TestOffLoopback",
+		},
+		{
+			name: "serve: all addresses are on loopback", property: "what others may reach wants a key",
+			file: "cmd/lockd/serve.go", old: "if err != nil || host == \"localhost\" {", new: "if err != nil || host == \"\" || host == \"localhost\" {",
+			pkg: "./cmd/lockd", test: "TestOffLoopback",
+		},
+		{
 			name: "port: who says nothing takes all descriptors", property: "connections leave descriptors for nodes and files",
 			file: "transport/port.go", old: "if c.room != ample {\n\t\tlimit = 1", new: "if false {\n\t\tlimit = 1",
 			pkg: "./transport", test: "TestCrowdLeavesDescriptors",

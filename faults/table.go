@@ -8,6 +8,7 @@ func table() []fault {
 	return slices.Concat(
 		fsmFaults(),
 		clusterFaults(),
+		logFaults(),
 		memberFaults(),
 		lockapiFaults(),
 		webFaults(),

@@ -614,3 +614,25 @@ type script struct {
 
 func (s *script) Read(b []byte) (int, error)  { return s.in.Read(b) }
 func (s *script) Write(b []byte) (int, error) { return len(b), nil }
+
+// TestAdmittedByAnotherCluster: an acceptor that does not look at clusters, as an older
+// or a broken one, admits a node of another; the dialler does not go on with it.
+func TestAdmittedByAnotherCluster(t *testing.T) {
+	other := nodeB
+	other.Cluster = cluster2
+	x, y := net.Pipe()
+	go func() {
+		defer y.Close()
+		opening := make([]byte, len(nodeMagic)+1)
+		_, _ = io.ReadFull(y, opening)
+		helloBytes, _ := readMessage(y)
+		challengeBytes := appendChallenge(nil, &challenge{random: fresh()})
+		_ = writeMessage(y, "", challengeBytes)
+		proof, _ := readMessage(y)
+		admitted := appendVerdict(nil, &verdict{code: verdictAdmitted, identity: other})
+		_ = writeMessage(y, "", append(admitted, someKey.prove(roleAcceptor, opening, helloBytes, challengeBytes, proof, admitted)...))
+	}()
+	if _, err := Connect(context.Background(), x, KindRaft, nodeA, someKey, nil); !errors.Is(err, ErrCluster) {
+		t.Error(err)
+	}
+}
