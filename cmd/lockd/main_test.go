@@ -193,6 +193,10 @@ func TestServeLog(t *testing.T) {
 		}
 		end(t, node, sig)
 		text := log.String()
+		if at := strings.Index(text, "the limit of open files is low"); at >= 0 { // of whoever runs the test
+			begin, end := strings.LastIndex(text[:at], "\n")+1, at+strings.Index(text[at:], "\n")+1
+			text = text[:begin] + text[end:]
+		}
 		if strings.Contains(text, "WARN") || strings.Contains(text, "ERROR") || !strings.Contains(text, "msg=started") ||
 			!strings.Contains(text, "msg=stopped") || strings.Count(text, "\n") != strings.Count(text, " node=a") {
 			t.Errorf("%v:\n%s", sig, text)
