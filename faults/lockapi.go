@@ -165,6 +165,26 @@ func sessionFaults() []fault {
 			new: "a.doubt = a.doubt && a.sent != nil", pkg: "./lockapi/remote", test: "TestRefusalAfterADoubt",
 		},
 		{
+			name: "client: a doubt goes with the caller who had it", property: "what may have been done is not said to be undone",
+			file: "lockapi/remote/call.go", old: "heir.carried = a.carried",
+			new: "heir.carried = a.carried\n\t\their.doubt = false", pkg: "./lockapi/remote", test: "TestDoubtIsHandedOn",
+		},
+		{
+			name: "client: a doubt is left in a call that is used again", property: "definite and unknown are different",
+			file: "lockapi/remote/call.go", old: "*a = call{ready: a.ready}",
+			new: "*a = call{ready: a.ready, carried: carried{doubt: a.doubt}}", pkg: "./lockapi/remote", test: "TestUsedAgainIsNew",
+		},
+		{
+			name: "client: a refusal for good hides the first doubt", property: "what may have been done is not said to be undone",
+			file: "lockapi/remote/receive.go", old: "if a.doubt { // a node before this one may have",
+			new: "if false {", pkg: "./lockapi/remote", test: "TestRefusedForGoodAfterADoubt",
+		},
+		{
+			name: "client: who has given up is answered", property: "an answer is told to who asked",
+			file: "lockapi/remote/call.go", old: "before.also = a.also",
+			new: "_ = a.also", pkg: "./lockapi/remote", test: "TestGivesUpBeside",
+		},
+		{
 			name: "client: a doubt takes the same path", property: "a stuck node does not cost the session",
 			file: "lockapi/remote/call.go", old: "if first.sent != nil && first.sent == b.link {",
 			new: "if false {", pkg: "./lockapi/remote", test: "TestDoubtOfANodeThatIsHeard",

@@ -90,6 +90,21 @@ func remoteFaults() []fault {
 			pkg: "./lockapi/remote", test: "TestNameOfTwoClusters|TestEndpointsOfTwoClusters",
 		},
 		{
+			name: "remote: what is found out late refuses nobody", property: "S21: one client, one cluster",
+			file: "lockapi/remote/call.go", old: "case anew(c) && refusal != nil:", new: "case false:",
+			pkg: "./lockapi/remote", test: "TestLateEndpointOfAnotherCluster",
+		},
+		{
+			name: "remote: a refusal is asked for twice", property: "who opens a session is refused or has begun",
+			file: "lockapi/remote/call.go", old: "return nil, refusal\n", new: "return nil, b.book.refusal()\n",
+			pkg: "./lockapi/remote", test: "TestRefusedOrBegun",
+		},
+		{
+			name: "remote: what was put off is sent for who has gone", property: "a command that is refused for now is sent again",
+			file: "lockapi/remote/overload.go", old: "\t\t\tb.send(first)\n", new: "\t\t\tb.send(a)\n",
+			pkg: "./lockapi/remote", test: "TestPostponedIsHandedOn",
+		},
+		{
 			name: "remote: of a name's addresses one is asked", property: "S21: one client, one cluster",
 			file: "lockapi/remote/resolve.go", old: "hosts = slices.Compact(hosts)", new: "hosts = hosts[:1]",
 			pkg: "./lockapi/remote", test: "TestNameOfTwoClusters",

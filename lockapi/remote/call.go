@@ -17,19 +17,11 @@ var errNumberTwice = fmt.Errorf("%w: another command with the same number is und
 // A call is one caller's wait for the answer to a command. The first call of a
 // command carries it; others wait beside. Calls are used again.
 type call struct {
-	key     fsm.Key
-	command fsm.Command
-	begun   time.Time // when it was first asked for
-	// sent is the link on which the command waits for its answer; nil if it
-	// must be sent (again).
-	sent  *link
-	place place // when that was, as the link tells it
-	// doubt: it was sent over a link that gave no answer.
-	doubt bool
+	carried
+	key fsm.Key
 	// session is the one that the command speaks for; nil for opens and
 	// attaches. prev and next are its other commands.
 	session    *session
-	full       *lockapi.OverloadError // what a node has refused it for; it waits to be sent again
 	prev, next *call
 	also       *call // further callers who wait for the same answer
 	feed       *feed // an attach's, to be fed once it is answered
@@ -40,8 +32,23 @@ type call struct {
 	ready  chan struct{} // capacity 1
 }
 
+// Carried is what the first call of a command knows of it. All of that is handed on
+// to the next when the first caller gives up: were a doubt not, the next one to give
+// up would be told that nothing was done.
+type carried struct {
+	command fsm.Command
+	begun   time.Time // when it was first asked for
+	// sent is the link on which the command waits for its answer; nil if it
+	// must be sent (again).
+	sent  *link
+	place place // when that was, as the link tells it
+	// doubt: it was sent over a link that gave no answer.
+	doubt bool
+	full  *lockapi.OverloadError // what a node has refused it for; it waits to be sent again
+}
+
 // maybe tells whether the command may have taken effect unheard.
-func (a *call) maybe() bool { return a.sent != nil || a.doubt }
+func (c *carried) maybe() bool { return c.sent != nil || c.doubt }
 
 // Do implements lockapi.Backend. It waits for as long as ctx lets it; the error
 // is then ErrUnknown if c was ever sent, and ErrUnavailable if not, and ctx's
@@ -105,13 +112,14 @@ func (b *Backend) begin(c *fsm.Command, f *feed) (*call, error) {
 	a.key, a.feed = key, f
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	refusal := b.book.refusal() // once: it may be taken back at any time
 	switch {
 	case b.closed:
 		b.recycle(a)
 		return nil, lockapi.ErrClosed
-	case anew(c) && b.book.refusal() != nil:
+	case anew(c) && refusal != nil:
 		b.recycle(a)
-		return nil, b.book.refusal()
+		return nil, refusal
 	}
 	if first := b.inflight[key]; first != nil {
 		if !sameCommand(&first.command, c) {
@@ -197,7 +205,7 @@ func (b *Backend) withdraw(a *call) (maybe bool, full *lockapi.OverloadError, wi
 	}
 	b.discard(a)
 	if heir := a.also; heir != nil {
-		heir.command, heir.begun, heir.sent, heir.place, heir.doubt, heir.full = a.command, a.begun, a.sent, a.place, a.doubt, a.full
+		heir.carried = a.carried
 		b.inflight[heir.key] = heir
 		if a.session != nil {
 			b.enlist(heir)

@@ -88,6 +88,15 @@ func TestLateEndpointOfAnotherCluster(t *testing.T) {
 		_, err := b.Do(context.Background(), opening(n))
 		return is(err, lockapi.ErrInvalid)
 	})
+	before := w.nodes[0].commands()
+	for i := range uint64(20) {
+		if _, err := b.Do(context.Background(), opening(n+1+i)); !is(err, lockapi.ErrInvalid) {
+			t.Errorf("a session is begun all the same: %v", err)
+		}
+	}
+	if w.nodes[0].commands() != before {
+		t.Error("a session was asked for all the same")
+	}
 	for i := range 3 {
 		if r := u.do(u.acquire(fmt.Sprint(i))); r.Status != fsm.StatusOK {
 			t.Errorf("%+v", r)

@@ -157,7 +157,7 @@ func TestStuck(t *testing.T) {
 		{"nothing is heard yet", 100 * time.Millisecond, 12 * time.Second, 0, true, false},
 	} {
 		l := &link{order: order{begun: time.Now().Add(-now), answered: now - test.answered}}
-		a := &call{sent: l, place: place{at: now - test.ago}}
+		a := &call{carried: carried{sent: l, place: place{at: now - test.ago}}}
 		l.heard.Store(test.heard)
 		if got := l.stuck(a, test.soon); got != test.stuck {
 			t.Errorf("%s: stuck is %v", test.name, got)

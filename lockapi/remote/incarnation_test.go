@@ -10,7 +10,8 @@ import (
 
 // still is a backend that sends nothing, and a link of its.
 func still() (*Backend, *link) {
-	b := &Backend{sessions: make(map[fsm.SessionID]*session), inflight: make(map[fsm.Key]*call), forgetAt: sessionsKept}
+	b := &Backend{book: newBook(nil), sessions: make(map[fsm.SessionID]*session), inflight: make(map[fsm.Key]*call), forgetAt: sessionsKept}
+	b.calls.New = func() any { return &call{ready: make(chan struct{}, 1)} }
 	b.link = &link{out: rpc.NewPacker(), news: make(chan struct{}, 1), attaches: make(map[fsm.Key]attaching)}
 	return b, b.link
 }
@@ -60,7 +61,7 @@ func TestUnknownOfANodeIsADoubt(t *testing.T) {
 		lockdv1.Refusal_REFUSAL_UNKNOWN: true, lockdv1.Refusal_REFUSAL_UNAVAILABLE: false, lockdv1.Refusal(99): true,
 	} {
 		b, l := still()
-		a := &call{sent: l}
+		a := &call{carried: carried{sent: l}}
 		b.refused(l, a, &rpc.Outcome{Refusal: refusal}, nil)
 		if a.maybe() != doubt {
 			t.Errorf("%v: it may have been done: %t", refusal, a.maybe())

@@ -111,6 +111,9 @@ func (b *Backend) refused(l *link, a *call, o *rpc.Outcome, woken []*call) []*ca
 	case lockdv1.Refusal_REFUSAL_NOT_ATTACHED:
 		if a.session == nil {
 			err := fmt.Errorf("%w: the node does not let anybody open or attach", lockapi.ErrUnsupported)
+			if a.doubt { // a node before this one may have
+				err = fmt.Errorf("%w: %w", lockapi.ErrUnknown, err)
+			}
 			return b.complete(a, fsm.Result{}, err, woken)
 		}
 		if a.session.attached == l {

@@ -287,10 +287,7 @@ func TestEndpoints(t *testing.T) {
 // without its secret. If somebody gives the right one meanwhile, the refusal of
 // the wrong one means nothing.
 func TestSecretComesLate(t *testing.T) {
-	b := &Backend{inflight: make(map[fsm.Key]*call), sessions: make(map[fsm.SessionID]*session)}
-	b.calls.New = func() any { return &call{ready: make(chan struct{}, 1)} }
-	l := &link{out: rpc.NewPacker(), attaches: make(map[fsm.Key]attaching)}
-	b.link = l
+	b, l := still()
 	c := fsm.Command{Op: fsm.OpRelease, Session: 7, Incarnation: 1, Seq: 1}
 	a, err := b.begin(&c, nil)
 	if err != nil || a.sent != nil || len(l.attaches) != 1 {
