@@ -197,3 +197,20 @@ func TestSentOnceOverALink(t *testing.T) {
 		t.Error("it is sent twice")
 	}
 }
+
+// A session that is only known by a command of its is forgotten with the last who
+// waits for that.
+func TestStrangerIsForgotten(t *testing.T) {
+	b, _ := still()
+	c := fsm.Command{Op: fsm.OpRelease, Session: 7, Incarnation: 1, Seq: 1}
+	for range 2 {
+		if a, err := b.begin(&c, nil); err != nil || a == nil {
+			t.Fatal(err)
+		}
+	}
+	for left := 1; left >= 0; left-- {
+		if b.withdraw(b.inflight[c.Key()]); len(b.sessions) != left {
+			t.Errorf("%d wait, %d sessions are known", left, len(b.sessions))
+		}
+	}
+}
